@@ -13,7 +13,7 @@ import sys
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.pipeline.fetch import fetch
+from basislake.pipeline.fetch_with_progress import fetch_logged
 from basislake.settings.exchange import ExchangeSettings
 from ingest.discover import discover
 from ingest.plan.selection import Selection
@@ -34,7 +34,7 @@ def main() -> None:
         discover(exchange, lake, PROGRAM)
     selection = Selection(names=_newest(lake, int(most[0]))) if most else Selection()
     before_s = _cpu_s()
-    result = fetch(lake, settings, selection, discover_first=False).backfill
+    result = fetch_logged(lake, settings, selection, discover_first=False).backfill
     cpu_s = _cpu_s() - before_s
     if result.failed:
         raise SystemExit(f"{len(result.failed)} instruments failed, first {result.failed[0]}")

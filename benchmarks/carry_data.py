@@ -18,7 +18,7 @@ from typing import Any
 
 from polars.testing import assert_frame_equal
 
-from basislake.settings.lake_and_database import database
+from basislake.settings.database_target import Target
 from basislake.simulator.full_market import full_universe
 from benchmarks.rehearsal import BASISLAKE, Finished, Server, exchange, machine, measure
 from ingest.datasets import DATASETS
@@ -84,7 +84,7 @@ def _measure(folder: Path, server: Server, since: str) -> None:
                 f"  {name:24} {table['rows']:>10,} rows {table['bytes']:>12,} B {each:>8.2f} a row"
             )
     lake = open_lake(str(folder))
-    with database("embedded", lake) as uri:
+    with Target().open(lake) as uri:
         for loaded in parity(lake, uri):
             each = loaded.bytes / max(1, loaded.database_rows)
             print(

@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 
 from basislake.pipeline.build import build_in_engine
-from basislake.pipeline.fetch import fetch
+from basislake.pipeline.fetch_with_progress import fetch_logged
+from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import database
 from benchmarks.rehearsal import exchange, machine
 from ingest.plan.selection import Selection
 from lake import open as open_lake
@@ -36,12 +36,12 @@ def main() -> None:
 
 def _run(folder: Path, settings: ExchangeSettings) -> None:
     lake = open_lake(str(folder / "lake"))
-    fetched = fetch(lake, settings, Selection(), discover_first=True).backfill
+    fetched = fetch_logged(lake, settings, Selection(), discover_first=True).backfill
     _say("backfill, no limit", fetched.candles_written, fetched.seconds, "candles")
     built = build_in_engine(lake)
     _say("build", built.candles, built.seconds, "candles")
     _say("build, nothing new", built.candles, build_in_engine(lake).seconds, "candles")
-    with database("embedded", lake) as uri:
+    with Target().open(lake) as uri:
         loaded = load(lake, uri)
         _say("load", loaded.rows_loaded, loaded.seconds, "rows")
         _say("load, nothing new", loaded.rows_loaded, load(lake, uri).seconds, "rows")

@@ -5,8 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from basislake.simulator.calls import CHART_METHOD
-from basislake.simulator.fault_forms import Columns
-from basislake.simulator.faults import Changed
+from basislake.simulator.fault_forms import Changed, Columns
 from basislake.simulator.server import SimulatedExchange
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
 from basislake.simulator.server import SimulatedExchange
 from lake import open as open_lake
 from lake.errors import LakeError, UsageError

@@ -11,8 +11,7 @@ import pytest
 from basislake.simulator.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
 from basislake.simulator.carry_answers import continuation_after
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.fault_forms import Changed
-from basislake.simulator.faults import rpc_error
+from basislake.simulator.fault_forms import Changed, rpc_error
 from basislake.simulator.full_market import full_universe
 from basislake.simulator.server import SimulatedExchange
 from ingest.datasets import deliveries, funding_totals, settlements

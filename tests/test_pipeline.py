@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from basislake.settings.lake_and_database import database
-from basislake.simulator.faults import Fault, reply, rpc_error, server_error, too_many_requests
+from basislake.settings.database_target import Target
+from basislake.simulator.fault_forms import Fault, reply, rpc_error, server_error, too_many_requests
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.rate_limit.remembered import Remembered
@@ -109,7 +109,7 @@ def _database_rows(folder: Path) -> list[list[tuple[object, ...]]]:
         ),
         'SELECT xmin::text, "table", partition, digest FROM lake_loads ORDER BY "table", partition',
     )
-    with database("embedded", open_lake(str(folder))) as uri, Database(uri) as connection:
+    with Target().open(open_lake(str(folder))) as uri, Database(uri) as connection:
         return [connection.query(query) for query in queries]
 
 

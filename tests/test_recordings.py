@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basislake.settings.lake_and_database import database
-from basislake.simulator.carry import Row
+from basislake.settings.database_target import Target
+from basislake.simulator.carry import MarketCarry, Row
 from basislake.simulator.contracts import listed_contract, milliseconds
-from basislake.simulator.faults import rpc_error
+from basislake.simulator.fault_forms import rpc_error
 from basislake.simulator.replay import replay_universe
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
@@ -36,10 +36,11 @@ def recorded(name: str) -> Any:  # noqa: ANN401  (whatever was recorded)
     return json.loads((CARRY / f"{name}_2026-09-20.json").read_text())
 
 
-class RecordedCarry:
+class RecordedCarry(MarketCarry):
     """What was recorded, as an exchange knows it."""
 
-    def __init__(self) -> None:
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
         self.hours: list[Row] = recorded("get_funding_rate_history_BTC-PERPETUAL")
         self.prices: list[Row] = recorded("get_delivery_prices_btc_usd")["data"]
         self.rows: list[Row] = [
@@ -77,7 +78,6 @@ def test_recorded_funding_deliveries_and_settlements_arrive_unchanged(
     def at(day: int, hour: int) -> datetime:
         return datetime(2026, 9, day, hour, tzinfo=UTC)
 
-    carry = RecordedCarry()
     now = datetime(2026, 9, 20, 21, 17, 16, tzinfo=UTC)
     contracts = [
         listed_contract(0, "BTC", PERPETUAL, at(15, 9), None),
@@ -86,6 +86,7 @@ def test_recorded_funding_deliveries_and_settlements_arrive_unchanged(
     universe = Universe(
         seed=0, now_ms=milliseconds(now), contracts={one.name: one for one in contracts}
     )
+    carry = RecordedCarry(universe)
     with SimulatedExchange(universe, carry=carry) as server:
         if not is_served:
             fault = rpc_error(-32602, "Invalid params")
@@ -139,7 +140,7 @@ def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(
         candles.filter(is_future).select("instrument", "ts")
     )
     assert done.json["build"]["unmatched"] == 0
-    with database("embedded", lake) as uri, Database(uri) as connection:
+    with Target().open(lake) as uri, Database(uri) as connection:
         stored = connection.query(
             "SELECT instrument, timestamp, open, high, low, close, volume, cost FROM futures_ohlcv "
             "UNION ALL SELECT instrument, timestamp, open, high, low, close, volume, cost "

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from basislake.report.facts import FIGURES, Facts, gather, to_json
-from basislake.report.files import place
 from basislake.report.listing import prose
-from basislake.report.page import SECTIONS, facts_in, page
+from basislake.report.make import folder_of
+from basislake.report.page import facts_in, page
 from ingest.backfill.run_records import FOLDER
 from lake import Lake
 from lake import open as open_lake
@@ -41,7 +41,6 @@ def test_every_figure_is_on_the_page_with_its_query(facts: Facts) -> None:
     reader = read(shown)
     ids = [a["id"] for tag, a in reader.tags if tag == "figure"]
     assert sorted(str(name) for name in ids) == sorted(f.name for f in FIGURES)
-    assert [f.name for f in FIGURES] == [name for _, names in SECTIONS for name in names]
     # The market comes first.
     assert ids[:5] == ["quotes", "price", "curve", "front-quarterly", "spreads"]
     for declared in FIGURES:
@@ -159,5 +158,5 @@ def test_no_lake_and_no_report_are_told_without_a_traceback(tmp_path: Path) -> N
 def test_a_lake_in_an_object_store_needs_a_place_for_its_report(tmp_path: Path) -> None:
     far = open_lake("s3://bucket/market")
     with pytest.raises(UsageError, match="--output FOLDER"):
-        place(far, None)
-    assert place(far, tmp_path).page == tmp_path / "index.html"
+        folder_of(far, None)
+    assert folder_of(far, tmp_path) == tmp_path

@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
-from basislake.report.page import SECTIONS, page
+from basislake.report.facts import FIGURES, SECTIONS, Facts, from_json, gather, to_json
+from basislake.report.page import page
 from lake import Lake
 from lake.tables import COVERAGE, INSTRUMENTS
 from tests.ailing import LOST, UNANSWERED
@@ -72,7 +72,7 @@ def lake(ailing: Lake) -> Lake:
 @pytest.fixture(scope="module")
 def facts(facts: Facts, carry_facts: Facts) -> Facts:
     """Of a lake that has something to draw in every figure."""
-    rows = {name: carry_facts.rows[name] for name in dict(SECTIONS)["Carry"]}
+    rows = {each.name: carry_facts.rows[each.name] for each in SECTIONS["Carry"]}
     return replace(facts, rows={**facts.rows, **rows})
 
 

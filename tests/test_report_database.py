@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from basislake.report.facts import from_json, gather
-from basislake.report.lake_facts import Loaded
 from basislake.report.page import page
+from basislake.settings import database_target
 from basislake.simulator.server import SimulatedExchange
 from lake import Lake
 from lake.tables import BASIS, CANDLES
@@ -41,7 +41,8 @@ def test_a_run_ends_with_a_report_of_lake_and_database(loaded: tuple[Lake, Any])
 def test_as_many_rows_of_other_values_are_not_equal(target: Target) -> None:
     target.load()
     put(target.lake, CANDLES, FUTURE, candles(shift=1.0))
-    facts = gather(target.lake, MADE_AT, Loaded(target.uri, target.schema), 1)
+    loaded = database_target.Target(target.uri, target.schema)
+    facts = gather(target.lake, MADE_AT, loaded, 1)
     rows = figure(facts, "parity").filter(pl.col("lake_rows") == pl.col("database_rows"))
     unequal = rows.filter(~pl.col("is_equal")).select("table_name", "behind").rows()
     assert (rows.height, unequal) == (8, [("futures_ohlcv", 1)])

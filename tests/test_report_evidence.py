@@ -12,7 +12,7 @@ from basislake.report import criteria, proofs
 from basislake.report.evidence import evidence
 from basislake.report.facts import gather
 from basislake.report.lake_facts import SCOPE
-from basislake.settings.lake_and_database import database
+from basislake.settings.database_target import Target
 from lake import Lake
 from lake.query import duck
 from lake.tables import BASIS, COVERAGE
@@ -39,7 +39,7 @@ def test_the_evidence_of_a_finished_lake_passes_where_it_should(
     decided = {c["name"]: c for c in done.json["evidence"]["criteria"]}
     verdicts = {name: c["passed"] for name, c in decided.items()}
     # Whether PostgreSQL meets it is for its own figures to say.
-    with database("embedded", lake) as uri, Database(uri) as connection:
+    with Target().open(lake) as uri, Database(uri) as connection:
         sql = "SELECT count(*), pg_total_relation_size('futures_ohlcv') FROM futures_ohlcv"
         ((count, size),) = connection.query(sql)
     fits = size / count * 13_200_000 <= 1_500_000_000

@@ -10,9 +10,9 @@ import pytest
 
 from basislake.report.basis import STEPS_A_LIFE
 from basislake.report.carry import MOST_ENTRIES, REALISED
-from basislake.report.facts import FIGURES, Facts, from_json, gather, to_json
+from basislake.report.facts import FIGURES, SECTIONS, Facts, from_json, gather, to_json
 from basislake.report.lake_facts import lake_frames
-from basislake.report.page import SECTIONS, page
+from basislake.report.page import page
 from lake import Lake
 from lake.batches import newest_batch
 from lake.query import duck
@@ -186,7 +186,7 @@ def test_figures_of_hours_show_what_their_queries_find_in_the_whole_lake(
         found = {each.name: duck.rows(connection, each.sql) for each in hourly}
     for name, rows in found.items():
         assert shown[name] == json.loads(json.dumps(rows.to_dict(as_series=False)))
-    of_carry = {figure.name for figure in hourly} & set(dict(SECTIONS)["Carry"])
+    of_carry = {figure.name for figure in hourly} & {each.name for each in SECTIONS["Carry"]}
     assert {name for name, rows in found.items() if not rows.height} == (
         of_carry - {"methods"} if lake_name == "ailing" else set()
     )

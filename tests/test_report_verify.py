@@ -12,7 +12,7 @@ from basislake.report.facts import FIGURES, Facts, from_json, to_json
 from basislake.report.make import make
 from basislake.report.page import facts_in
 from basislake.report.verify import verify
-from basislake.settings.lake_and_database import database
+from basislake.settings.database_target import Target
 from lake import Lake
 from lake.errors import LakeError
 from lake.tables import CANDLES
@@ -194,7 +194,7 @@ def test_a_row_that_went_from_the_database_is_found_and_a_new_load_is_told(
     loaded: tuple[Lake, Any],
 ) -> None:
     lake, _ = loaded
-    with database("embedded", lake) as uri, Database(uri) as connection:
+    with Target().open(lake) as uri, Database(uri) as connection:
         connection.execute(
             "DELETE FROM futures_ohlcv WHERE ctid = (SELECT min(ctid) FROM futures_ohlcv)"
         )

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from basislake.simulator.clock import Clock
-from basislake.simulator.faults import rpc_error
+from basislake.simulator.contracts import milliseconds
+from basislake.simulator.fault_forms import rpc_error
 from basislake.simulator.limit import GENERAL, SPECIAL, CreditLimit, Pool
 from basislake.simulator.market import MINUTE_MS
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import milliseconds, weekly_universe
+from basislake.simulator.universe import weekly_universe
 
 CHART = "get_tradingview_chart_data"
 START = datetime(2024, 3, 1, 8, tzinfo=UTC)
@@ -283,18 +284,7 @@ def test_what_control_does_not_understand_is_said_and_nothing_is_set(
     assert message in answer.json()["error"]
 
 
-def test_a_clock_of_the_callers_own_is_not_set_over_http() -> None:
-    with SimulatedExchange(UNIVERSE, clock=lambda: 5) as exchange:
-        assert control(exchange, "POST", "clock?now=6").status_code == 400
-        assert control(exchange, "GET", "clock").json()["now_ms"] == 5
-
-
 def test_control_is_no_call(session: requests.Session) -> None:
     with SimulatedExchange(UNIVERSE, limit=CreditLimit(Pool(1, 0, 0))) as exchange:
         assert control(exchange, "GET", "counters").json()["calls"] == 0
         assert call(session, exchange, "test").status_code == 429
-
-
-def test_only_loopback_is_listened_on() -> None:
-    with pytest.raises(ValueError, match="not an address of loopback"):
-        SimulatedExchange(UNIVERSE, host="0.0.0.0")  # noqa: S104

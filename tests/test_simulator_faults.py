@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD, Question
-from basislake.simulator.faults import (
+from basislake.simulator.fault_forms import (
     Changed,
     CutOff,
     Fault,
-    FaultScript,
     Hang,
     Reset,
     Trickle,
     closed_door,
     too_many_requests,
 )
+from basislake.simulator.faults import FaultScript
 from basislake.simulator.market import MINUTE_MS
 from basislake.simulator.named_faults import KINDS, read_rates
 from basislake.simulator.server import SimulatedExchange

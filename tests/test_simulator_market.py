@@ -10,18 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from basislake.simulator.calls import Host
+from basislake.simulator.contracts import dated_name, milliseconds
 from basislake.simulator.market import MINUTE_MS, Contract, candles, forming
 from basislake.simulator.noise import draw
+from basislake.simulator.records import NEVER_MS
 from basislake.simulator.replay import replay_universe
-from basislake.simulator.universe import (
-    NEVER_MS,
-    Host,
-    Universe,
-    dated_name,
-    milliseconds,
-    records,
-    weekly_universe,
-)
+from basislake.simulator.universe import Universe, records, weekly_universe
 from tests.profiles import examples
 
 SEED = 7

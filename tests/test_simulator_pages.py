@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from basislake.simulator.contracts import milliseconds
 from basislake.simulator.full_market import full_universe
 from basislake.simulator.market import CANDLE_SCHEMA, MINUTE_MS, Contract
 from basislake.simulator.pages import MOST_CANDLES, Pages, cut_window
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import Universe, milliseconds, weekly_universe
+from basislake.simulator.universe import Universe, weekly_universe
 from tests.profiles import examples
 
 CHART = "get_tradingview_chart_data"

@@ -10,16 +10,11 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from basislake.simulator.calls import Question
-from basislake.simulator.faults import (
-    Fault,
-    FaultScript,
-    reply,
-    rpc_error,
-    server_error,
-    too_many_requests,
-)
-from basislake.simulator.server import Call, SimulatedExchange
+from basislake.simulator.calls import Call, Question
+from basislake.simulator.clock import Clock
+from basislake.simulator.fault_forms import Fault, reply, rpc_error, server_error, too_many_requests
+from basislake.simulator.faults import FaultScript
+from basislake.simulator.server import SimulatedExchange
 from tests.asking import ACTIVE, CHART, EXPIRED, UNIVERSE, Ask, Chart, ask_of, chart_of
 
 
@@ -60,13 +55,6 @@ def test_the_clock_is_told_in_the_result_and_in_the_envelope(ask: Ask) -> None:
     assert (body["jsonrpc"], body["testnet"]) == ("2.0", False)
 
 
-def test_the_clock_can_be_another(session: requests.Session) -> None:
-    with SimulatedExchange(UNIVERSE, clock=lambda: 1_712_000_000_000) as exchange:
-        answer = session.get(f"{exchange.www_url}/api/v2/public/get_time", timeout=60)
-
-        assert answer.json()["result"] == exchange.now_ms == 1_712_000_000_000
-
-
 def test_the_test_method_tells_a_version(ask: Ask) -> None:
     assert "version" in ask("test").json()["result"]
 
@@ -81,7 +69,7 @@ def test_an_unknown_instrument_is_refused(ask: Ask, name: str) -> None:
 
 
 def test_a_contract_that_is_yet_to_be_listed_is_unknown(session: requests.Session) -> None:
-    with SimulatedExchange(UNIVERSE, clock=lambda: EXPIRED.listed_ms - 1) as exchange:
+    with SimulatedExchange(UNIVERSE, clock=Clock(EXPIRED.listed_ms - 1)) as exchange:
         window = {"start_timestamp": "0", "end_timestamp": "1", "resolution": "1"}
         url = f"{exchange.www_url}/api/v2/public/{CHART}"
         answer = session.get(url, params={"instrument_name": EXPIRED.name} | window, timeout=60)

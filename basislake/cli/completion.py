@@ -1,4 +1,4 @@
-"""Completion with Tab of instruments, coins and paths. Loads no library but click, as the shell
+"""Completion with Tab of instruments and coins. Loads no library but click, as the shell
 waits for it.
 """
 
@@ -29,20 +29,6 @@ def coins(
 ) -> list[CompletionItem]:
     """Return the coins that begin with the typed text, also after a comma."""
     return list(_next_of_list(COINS, incomplete))
-
-
-def folder(
-    _context: click.Context, _parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Let the shell complete the path of a folder."""
-    return [CompletionItem(incomplete, type="dir")]
-
-
-def file(
-    _context: click.Context, _parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Let the shell complete the path of a file."""
-    return [CompletionItem(incomplete, type="file")]
 
 
 def _next_of_list(names: Iterable[str], incomplete: str) -> Iterator[CompletionItem]:

@@ -16,19 +16,16 @@ if TYPE_CHECKING:
 _LONGEST_LOCK_WAIT_S = 86_400.0
 
 
-def postgres_option(command: F) -> F:
-    """Add --postgres; the command gets `postgres`."""
-    option = click.option(
-        "--postgres",
-        metavar="URI",
-        envvar="BASISLAKE_POSTGRES",
-        show_envvar=True,
-        default=EMBEDDED,
-        help="libpq URI, or `embedded`: a PostgreSQL in the lake's folder `postgres`. Other "
-        "users of this machine can see a password on the command line; use BASISLAKE_POSTGRES, "
-        "PGPASSWORD or ~/.pgpass instead",
-    )
-    return option(command)
+_postgres_option = click.option(
+    "--postgres",
+    metavar="URI",
+    envvar="BASISLAKE_POSTGRES",
+    show_envvar=True,
+    default=EMBEDDED,
+    help="libpq URI, or `embedded`: a PostgreSQL in the lake's folder `postgres`. Other "
+    "users of this machine can see a password on the command line; use BASISLAKE_POSTGRES, "
+    "PGPASSWORD or ~/.pgpass instead",
+)
 
 
 def schema_option(meaning: str) -> Callable[[F], F]:
@@ -43,31 +40,28 @@ def schema_option(meaning: str) -> Callable[[F], F]:
     )
 
 
-def lock_wait_option(command: F) -> F:
-    """Add --lock-wait; the command gets `lock_wait_s`."""
-    option = click.option(
-        "--lock-wait",
-        "lock_wait_s",
-        metavar="SECONDS",
-        type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
-        default=LOCK_WAIT_S,
-        help="How long to wait for a lock that another database session holds",
-    )
-    return option(command)
+_lock_wait_option = click.option(
+    "--lock-wait",
+    "lock_wait_s",
+    metavar="SECONDS",
+    type=Number(min=0, min_open=True, max=_LONGEST_LOCK_WAIT_S),
+    default=LOCK_WAIT_S,
+    help="How long to wait for a lock that another database session holds",
+)
 
 
 def reading_options(command: F) -> F:
     """Add the settings of a database that is only read; the command gets `target`."""
-    options = (postgres_option, schema_option("Schema of the tables"), lock_wait_option)
+    options = (_postgres_option, schema_option("Schema of the tables"), _lock_wait_option)
     return grouped(command, options, _target, "target")
 
 
 def target_options(command: F, schema: str = "Schema of the tables, created if missing") -> F:
     """Add the settings of the database, --schema with this help; the command gets `target`."""
     options = (
-        postgres_option,
+        _postgres_option,
         schema_option(schema),
-        lock_wait_option,
+        _lock_wait_option,
         click.option(
             "--keep/--no-keep",
             default=None,

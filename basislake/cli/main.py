@@ -22,9 +22,8 @@ from basislake.cli.signals import (
     open_closed_streams,
 )
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called
-from basislake.output.screen import SCREEN
+from basislake.output.screen import SCREEN, say
 from lake.errors import BasislakeError, UnreachableError, UsageError
 
 EXIT_CODES: Mapping[int, str] = {

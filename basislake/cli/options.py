@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,21 +36,35 @@ MOST_THREADS = 256
 # A hundred years.
 MOST_HOURS = 876_000
 
+# Lets the shell complete the path of a folder.
+FOLDERS = click.Path(file_okay=False).shell_complete
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def verb(command: F) -> F:
+    """Let a command, a function with the help alone, call the function of its name in the module of
+    its name in `basislake.verbs`, which is imported only then.
+    """
+
+    @functools.wraps(command)
+    def run(**given: Any) -> Any:
+        name = command.__name__
+        return getattr(import_module(f"basislake.verbs.{name}"), name)(**given)
+
+    return run  # type: ignore[return-value]
 
 
 def lake_option(command: F, meaning: str = "Folder or object-store URI of the lake") -> F:
     """Add --lake; the command gets `lake`."""
     option = click.option(
         "--lake",
-        "lake",
         metavar="PATH|URI",
         envvar="BASISLAKE_LAKE",
         default=DEFAULT_LAKE,
-        show_default=True,
         show_envvar=True,
         help=meaning,
-        shell_complete=completion.folder,
+        shell_complete=FOLDERS,
     )
     return grouped(command, (option,), _opened, "lake")
 
@@ -125,13 +140,11 @@ def _exchange_settings(**values: Any) -> "ExchangeSettings":
     return ExchangeSettings(**values)
 
 
-def no_doctor_option(command: F) -> F:
-    """Add --no-doctor; the command gets `no_doctor`."""
-    return click.option(
-        "--no-doctor",
-        is_flag=True,
-        help="Fill an empty lake without first checking that the exchange returns all candles",
-    )(command)
+no_doctor_option = click.option(
+    "--no-doctor",
+    is_flag=True,
+    help="Fill an empty lake without first checking that the exchange returns all candles",
+)
 
 
 def engine_options(command: F) -> F:
@@ -153,20 +166,36 @@ def engine_options(command: F) -> F:
     return grouped(command, options, Engine, "engine")
 
 
+currency_option = click.option(
+    "--currency",
+    "currencies",
+    metavar="COIN",
+    multiple=True,
+    help="BTC or ETH; repeat, or separate with commas",
+    shell_complete=completion.coins,
+)
+
+
+def at_option(otherwise: str) -> Callable[[F], F]:
+    """Return the option --at (`moment`) of a verb that shows one minute; the help names the minute
+    without it.
+    """
+    return click.option(
+        "--at",
+        "moment",
+        metavar="TIME",
+        type=Time(),
+        help=f"UTC date or time, to the minute. Default: {otherwise}",
+    )
+
+
 def selection_options(
     command: F, meaning_of_all: str = "Ignore the lake's scope: all instruments, times and data"
 ) -> F:
     """Add the selection; the command gets `selection`."""
     options = (
         click.option("--all", "everything", is_flag=True, help=meaning_of_all),
-        click.option(
-            "--currency",
-            "currencies",
-            metavar="COIN",
-            multiple=True,
-            help="BTC or ETH; repeat, or separate with commas",
-            shell_complete=completion.coins,
-        ),
+        currency_option,
         click.option(
             "--instruments",
             "names",
@@ -206,34 +235,32 @@ def as_of_option(
     "fetched, not a market time",
 ) -> F:
     """Add --as-of; the command gets `as_of`, a batch, a time or None."""
-    option = click.option(
+    return click.option(
         "--as-of",
         "--raw-version",
         "as_of",
         type=BatchOrTime(),
         metavar="N|TIME",
         help=meaning,
-    )
-    return option(command)
+    )(command)
 
 
 # Key in click's context: whether a verb with --wide shows all columns.
 IS_WIDE = "basislake.is_wide"
 
 
-def wide_option(command: F) -> F:
-    """Add --wide; `basislake.output.tables` reads it from the context of the command."""
+def _keep(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001  (click's)
+    context.meta[IS_WIDE] = value
 
-    def keep(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001  (click's)
-        context.meta[IS_WIDE] = value
 
-    return click.option(
-        "--wide",
-        is_flag=True,
-        expose_value=False,
-        callback=keep,
-        help="Show all columns, even if they do not fit the terminal",
-    )(command)
+# `basislake.output.tables` reads it from the context of the command.
+wide_option = click.option(
+    "--wide",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep,
+    help="Show all columns, even if they do not fit the terminal",
+)
 
 
 def json_option(command: F, meaning: str = "Print one JSON object") -> F:

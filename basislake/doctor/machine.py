@@ -7,7 +7,7 @@ import resource
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from basislake.cli.defaults import EMBEDDED
@@ -125,7 +125,7 @@ def _planned(here: MachineInput) -> Estimate | None:
 def _now(here: MachineInput) -> datetime | None:
     """The exchange's clock, or an estimate from the last run."""
     if here.evidence and here.evidence.now_ms:
-        return datetime.fromtimestamp(here.evidence.now_ms / 1000, UTC)
+        return _time(here.evidence.now_ms)
     seen = last_clock(here.lake, runs(here.lake, _RUNS))
     return seen.at(datetime.now(UTC)) if seen else None
 
@@ -143,7 +143,7 @@ def _plans_of_lists(evidence: Evidence) -> Iterable[Plan]:
 
 
 def _time(time_ms: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
+    return datetime.fromtimestamp(time_ms / 1000, UTC)
 
 
 def _clock(here: MachineInput) -> CheckResult:

@@ -44,12 +44,8 @@ class Explanation:
 
 
 def explain(lake: Lake, instrument: str, time: datetime) -> Explanation:
-    """Explain an instrument's basis in the minute that contains a time, or a perpetual's candle.
-
-    Args:
-        lake: the lake, in its newest state or as of a batch.
-        instrument: its name.
-        time: UTC.
+    """Explain an instrument's basis in the minute that contains a time (UTC), or a perpetual's
+    candle, in the lake's newest state or as of a batch.
 
     Raises:
         UsageError: the lake knows no such instrument.

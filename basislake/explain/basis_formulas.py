@@ -48,6 +48,9 @@ def steps(
     left = expires_at - ts
     microseconds = left // timedelta(microseconds=1)
     days = microseconds / MICROSECONDS_PER_DAY
+    sign, market = ("=", "flat")
+    if basis:
+        sign, market = (">", "contango") if basis > 0 else ("<", "backwardation")
     return [
         Step(
             "basis",
@@ -74,8 +77,8 @@ def steps(
         Step(
             "market_structure",
             "the sign of basis",
-            f"{number(basis)} {_sign(basis)} 0",
-            _market(basis),
+            f"{number(basis)} {sign} 0",
+            market,
         ),
     ]
 
@@ -93,11 +96,3 @@ def _annualised(basis_pct: float, days: float, left: timedelta) -> Step:
         return Step("annualised_pct", formula, numbers, None, "percent a year")
     numbers = f"{number(basis_pct)} x {DAYS_PER_YEAR} / {number(days)}"
     return Step("annualised_pct", formula, numbers, annualised(basis_pct, days), "percent a year")
-
-
-def _sign(basis: float) -> str:
-    return "=" if basis == 0 else (">" if basis > 0 else "<")
-
-
-def _market(basis: float) -> str:
-    return {"=": "flat", ">": "contango", "<": "backwardation"}[_sign(basis)]

@@ -56,34 +56,20 @@ def _eight(time: datetime) -> datetime:
     return time.replace(hour=8, minute=0, second=0, microsecond=0)
 
 
+def _row_at(view: str, time: str) -> str:
+    return f"FROM {view} WHERE instrument = '{{name}}' AND {time} = '{{at}}'"
+
+
 KINDS: Mapping[str, _Kind] = {
     "carry": _Kind(
         "future", carry_steps, "FROM carry_at('{at}') WHERE instrument = '{name}'", floor_minute
     ),
-    "realised": _Kind(
-        "future",
-        realised_steps,
-        "FROM realised_carry WHERE instrument = '{name}' AND entry = '{at}'",
-        _eight,
-    ),
-    "index": _Kind(
-        "future",
-        index_steps,
-        "FROM index_basis WHERE instrument = '{name}' AND hour_end = '{at}'",
-        HOURS.ceil,
-    ),
+    "realised": _Kind("future", realised_steps, _row_at("realised_carry", "entry"), _eight),
+    "index": _Kind("future", index_steps, _row_at("index_basis", "hour_end"), HOURS.ceil),
     "premium": _Kind(
-        "perpetual",
-        premium_steps,
-        "FROM perpetual_premium WHERE instrument = '{name}' AND hour_end = '{at}'",
-        HOURS.ceil,
+        "perpetual", premium_steps, _row_at("perpetual_premium", "hour_end"), HOURS.ceil
     ),
-    "funding": _Kind(
-        "perpetual",
-        funding_steps,
-        "FROM funding_daily WHERE instrument = '{name}' AND ts = '{at}'",
-        _eight,
-    ),
+    "funding": _Kind("perpetual", funding_steps, _row_at("funding_daily", "ts"), _eight),
 }
 
 

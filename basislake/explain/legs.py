@@ -105,12 +105,8 @@ def perpetuals_of(coin: str, records: Mapping[str, Row]) -> list[Row]:
 
 
 def side_of(lake: Lake, record: Row, ts: datetime) -> Side:
-    """Gather what the lake has about one instrument in one minute.
-
-    Args:
-        lake: the lake, in its newest state or as of a batch.
-        record: its row of `instruments`.
-        ts: the minute's open, UTC.
+    """Gather what the lake has about one instrument, by its row of `instruments`, in the minute
+    that opens at `ts`, UTC.
 
     Raises:
         LakeError: the lake cannot be read.

@@ -77,12 +77,6 @@ def fetched(lake: Lake, instrument: str, ts: datetime, batch: int) -> Fetched | 
     """Return how the candle of a minute was fetched; None if that is not recorded, because its
     writer was killed. If another run asked again later, return that one.
 
-    Args:
-        lake: to read.
-        instrument: its name.
-        ts: the minute.
-        batch: of the candle.
-
     Raises:
         LakeError: the lake cannot be read.
     """

@@ -35,13 +35,7 @@ class BackgroundTasks:
     """
 
     def __init__(self, work: Work, schedule: Schedule, messages: Messages) -> None:
-        """Make the first build and the first maintenance due at once.
-
-        Args:
-            work: the tasks.
-            schedule: how often each task runs.
-            messages: logs what fails.
-        """
+        """Make the first build and the first maintenance due at once."""
         self.builds = 0
         self.maintenances = 0
         self._work = work

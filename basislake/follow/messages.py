@@ -71,12 +71,8 @@ def finished_line(finished: Finished) -> str:
     """Return a line about how an instrument ended, and how many of the run are done; pure."""
     status, figures = finished.conclusion.status, finished.conclusion.figures
     dataset = DATASETS[finished.subject.dataset]
-    came = (
-        counted(figures["candles"], "candle")
-        if "candles" in figures
-        else counted(figures["rows"], "row")
-    )
-    parts = [came, counted(figures["calls"], "call")]
+    row = "candle" if "candles" in figures else "row"
+    parts = [counted(figures[f"{row}s"], row), counted(figures["calls"], "call")]
     if retries := figures["retries"]:
         parts.append(counted(retries, "retry", "retries"))
     if missing := figures["missing"]:

@@ -112,3 +112,4 @@ def _styled(message: str) -> str:
 
 
 SCREEN = Screen()
+say = SCREEN.say

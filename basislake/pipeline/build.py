@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from basislake import PROGRAM
-from basislake.output.messages import say
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.units import duration
 from basislake.pipeline.engines import HERE, Engine, executor
 from lake import Lake

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from tempfile import TemporaryDirectory
 
-from basislake.output.messages import say
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.units import duration
 from lake import Lake
 from lake.history.as_of import PastLake, past

@@ -3,9 +3,8 @@
 import re
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.settings.database_target import Target
-from basislake.settings.lake_and_database import check_embeddable
 from lake import Lake
 from lake.errors import LoadError, UsageError
 from load.postgres import Database
@@ -35,8 +34,8 @@ def check_access(target: Target, lake: Lake) -> None:
             `embedded`, but the lake is not on this machine's disk.
     """
     check_schema_name(target.schema)
+    target.check_place(lake)
     if target.postgres == EMBEDDED:
-        check_embeddable(lake)
         return
     try:
         database = Database(target.postgres, target.lock_wait_s)

@@ -52,13 +52,8 @@ def _machines(found: Cluster, threads: int, *, is_one: bool) -> list[int]:
 
 
 def ask_from_worker(settings: ExchangeSettings, uri: str, subject: Subject, window: Span) -> Asked:
-    """Fetch a window from any process, within the rate limit of its machine.
-
-    Args:
-        settings: of the exchange.
-        uri: of the lake; only its rate limit is used.
-        subject: whose rows.
-        window: of them.
+    """Fetch a window of a subject's rows from any process, within the rate limit of its machine,
+    which the lake at the URI shares.
 
     Raises:
         LakeError: the rate limit cannot be shared.

@@ -1,26 +1,29 @@
 """Fetches with progress on stderr, and logs what a discovery and a backfill did."""
 
 from collections.abc import Callable
-from functools import partial
 
+from basislake import PROGRAM
 from basislake.doctor.first_checks import check_first
 from basislake.follow.messages import finished_line
-from basislake.output.messages import say
 from basislake.output.pasting import called
-from basislake.output.progress import Progress as ProgressLine
-from basislake.output.screen import SCREEN
+from basislake.output.progress import Progress
+from basislake.output.screen import SCREEN, say
 from basislake.output.units import duration
+from basislake.pipeline.engine_workers import callers
 from basislake.pipeline.engines import HERE, Engine
-from basislake.pipeline.fetch import FetchSummary, fetch, instrument_counts
+from basislake.pipeline.fetch import FetchSummary, instrument_counts, knows_nothing, sound_rows
 from basislake.pipeline.retry_commands import retry_commands
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
+from ingest.backfill.backfill import Backfill
+from ingest.backfill.fetch_workers import threads_here
 from ingest.backfill.results import Counts, FetchProgress, Finished, Result
 from ingest.backfill.summary import completeness, rows, selected
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
-from ingest.discover import Discovery
-from ingest.plan.scope import scope_of
+from ingest.discover import Discovery, discover
+from ingest.plan.planner import Planner
+from ingest.plan.scope import scope_of, within
 from ingest.plan.selection import Selection
 from lake import Lake
 from lake.counted_words import counted
@@ -39,32 +42,54 @@ def fetch_logged(  # noqa: PLR0913  (independent settings)
     is_checked: bool = False,
     totals: Callable[[str], None] = say,
 ) -> FetchSummary:
-    """Fetch, with progress on stderr; `totals` gets the summary line. With `is_checked`, check the
-    exchange before the first window of an empty lake.
+    """Backfill a selection, with progress on stderr; discover first if asked to, or if the lake has
+    no instruments yet.
+
+    Args:
+        lake: to fetch into.
+        settings: of the exchange.
+        selection: from the flags; the lake's scope fills in the rest.
+        discover_first: discover even if the lake has instruments.
+        repair: ask again for steps that were answered without a row, or whose row the last build
+            rejected.
+        again: ask again for the whole selection, stored or not.
+        engine: whose workers make the calls; everything else happens in this process.
+        is_checked: check the exchange before the first window of an empty lake.
+        totals: called with the summary line.
+
+    Raises:
+        BasislakeError: a step failed; earlier answers are saved.
     """
-    line = ProgressLine("calls")
+    line = Progress("calls")
 
     def report(progress: FetchProgress) -> None:
         note = f"{counted(progress.rows, 'row')}, {progress.subject}"
         line(progress.done, progress.total, note)
 
-    fetched = fetch(
-        lake,
-        settings,
-        selection,
-        discover_first=discover_first,
-        repair=repair,
-        again=again,
-        engine=engine,
-        check=partial(check_first, lake) if is_checked else lambda _exchange, _now: None,
-        discovered=partial(log_discovery, lake),
-        say=say,
-        report=report,
-        finish=log_finished,
-    )
-    totals(totals_of(fetched.backfill))
-    log_backfill(lake, fetched.backfill, selection)
-    return fetched
+    found = None
+    with callers(engine, settings, lake) as elsewhere, settings.open(lake) as exchange:
+        if discover_first or knows_nothing(lake):
+            found = discover(exchange, lake, PROGRAM)
+            log_discovery(lake, found)
+        now = exchange.server_time()
+        chosen = within(selection, scope_of(lake))
+        planner = Planner(lake, chosen, now, repair=repair, again=again)
+        if is_checked:
+            check_first(lake, exchange, now)
+        result = Backfill(
+            lake,
+            exchange,
+            planner,
+            elsewhere or threads_here(exchange, settings.threads),
+            PROGRAM,
+            sound=sound_rows(),
+            report=report,
+            finish=log_finished,
+            tell=say,
+        ).run()
+    totals(totals_of(result))
+    log_backfill(lake, result, selection)
+    return FetchSummary(found, result)
 
 
 def log_finished(finished: Finished) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.output.messages import say
 from basislake.output.pasting import called
+from basislake.output.screen import say
 from basislake.output.units import duration
 from basislake.pipeline.load_checks import partition_line
 from basislake.settings.database_target import Target
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
 from basislake.status.status import BEHIND, is_behind
 from lake import Lake
 from lake.counted_words import counted

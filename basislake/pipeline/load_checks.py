@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from basislake.output.json_output import json_text, print_json
-from basislake.output.messages import say
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
 from basislake.output.units import duration
 from basislake.settings.database_target import Target

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from basislake.output.pasting import called
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.plan.scope import shown_time, within

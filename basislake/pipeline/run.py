@@ -1,18 +1,17 @@
 """The whole pipeline, from the exchange to the report."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.output.units import duration, size
 from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access
 from basislake.pipeline.fetch import is_complete
 from basislake.pipeline.fetch_with_progress import fetch_logged
 from basislake.pipeline.load import load_logged
-from basislake.report.lake_facts import Loaded
 from basislake.report.make import Report, make
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
@@ -75,15 +74,14 @@ def _loaded(
     try:
         with target.open(lake) as uri:
             load = asdict(load_logged(lake, uri, target, totals))
-            loaded = Loaded(uri, target.schema, target.lock_wait_s)
-            return load, *report_logged(lake, loaded, totals)
+            return load, *report_logged(lake, replace(target, postgres=uri), totals)
     except LoadError as exc:
         say(f"Load: {exc}")
         return {"error": str(exc)}, *report_logged(lake, None, totals)
 
 
 def report_logged(
-    lake: Lake, loaded: Loaded | None, totals: Callable[[str], None] = say
+    lake: Lake, loaded: Target | None, totals: Callable[[str], None] = say
 ) -> tuple[Report | None, bool]:
     """Write the report into the lake's folder, at the end of a run; `totals` gets its path.
 

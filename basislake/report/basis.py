@@ -45,9 +45,7 @@ FRONT = Figure(
         x="start",
         y=("annualised_pct",),
         series="coin",
-        x_title="time, UTC",
         y_title="annualised basis, % a year",
-        unit="%",
     ),
 )
 
@@ -89,9 +87,7 @@ SURFACE = Figure(
         x="start",
         y=("level", "annualised_pct"),
         choose="coin",
-        x_title="time, UTC",
         y_title="days to expiry",
-        unit="%",
     ),
     is_wide=True,
     is_hourly=True,
@@ -128,9 +124,7 @@ TERM_STRUCTURE = Figure(
         y=("annualised_pct",),
         series="coin",
         choose="minute",
-        x_title="days to expiry",
         y_title="annualised basis, % a year",
-        unit="%",
     ),
     is_hourly=True,
 )
@@ -162,9 +156,7 @@ MATURITY = Figure(
         choose="coin",
         names={f"pct_{days}_days": f"{days} days" for days in MATURITY_DAYS},
         colours=tuple(f"step-{n}" for n in range(1, len(MATURITY_DAYS) + 1)),
-        x_title="day, UTC",
         y_title="annualised basis, % a year",
-        unit="%",
     ),
     is_hourly=True,
 )
@@ -216,9 +208,7 @@ CONTRACTS = Figure(
         x="step",
         y=("last_basis_pct", "low_basis_pct", "high_basis_pct"),
         choose="instrument",
-        x_title="days to expiry",
         y_title="basis, % of the perpetual",
-        unit="%",
     ),
 )
 
@@ -252,8 +242,6 @@ UNTRADED = Figure(
         x="month",
         y=("untraded_pct",),
         series="series",
-        x_title="month, UTC",
         y_title="candles without a trade, %",
-        unit="%",
     ),
 )

@@ -1,14 +1,13 @@
 """Figures of carry: funding, basis, premium, open interest, and what expired futures earned."""
 
 from basislake.report.figures import Chart, ChartKind, Figure, query
-from basislake.report.time_steps import start_sql, step_sql, text_sql
+from basislake.report.time_steps import DAY_MINUTES, start_sql, step_sql, text_sql
 
 DISTANCE_DAYS = 90
 # With fewer days, the division makes an annual rate mostly noise.
 SHORTEST_ENTRY_DAYS = 7
 MOST_ENTRIES = 4_000
 PREMIUM_STEPS, INTEREST_STEPS = 1_500, 450
-_DAY_MINUTES = 1_440
 _DAY_US = 86_400_000_000
 _PAID = "SELECT min(hour_end) AS first, max(hour_end) AS last FROM funding"
 _SETTLED = "SELECT min(settled_at) AS first, max(settled_at) AS last FROM settlements"
@@ -62,9 +61,7 @@ FUNDING_BASIS = Figure(
         choose="coin",
         names={"funding_pct": "funding", "basis_pct": f"basis at {DISTANCE_DAYS} days"},
         colours=("series-3", "series-4"),
-        x_title="month, UTC",
         y_title="% a year",
-        unit="%",
     ),
     is_hourly=True,
 )
@@ -103,9 +100,7 @@ METHODS = Figure(
         choose="coin",
         names={f"{method}_pct": method for method in reversed(_METHODS)},
         colours=("never_asked", "series-3", "series-4"),
-        x_title="day, UTC",
         y_title="annualised basis, % a year",
-        unit="%",
     ),
     is_hourly=True,
 )
@@ -157,7 +152,6 @@ REALISED = Figure(
         series="coin",
         x_title="days from entry to expiry",
         y_title="after funding, % a year",
-        unit="%",
     ),
     is_wide=True,
     is_hourly=True,
@@ -175,14 +169,14 @@ OPEN_INTEREST = Figure(
     ),
     empty="The lake has no settlements of futures; `basislake run` fetches them.",
     sql=query(f"""
-        WITH {step_sql(INTEREST_STEPS, _DAY_MINUTES, _SETTLED)}, positions AS (
+        WITH {step_sql(INTEREST_STEPS, DAY_MINUTES, _SETTLED)}, positions AS (
             SELECT base AS coin, ts, open_interest,
                    if(term = 'quarterly', strftime(expires_at, '%Y-%m-%d'), term) AS layer
             FROM open_interest_daily
             JOIN instruments USING (instrument)
             CROSS JOIN step
             WHERE kind = 'future' AND contract_type = 'inverse'
-                AND epoch_us(ts) // {_DAY_US} % (step_minutes // {_DAY_MINUTES}) = 0
+                AND epoch_us(ts) // {_DAY_US} % (step_minutes // {DAY_MINUTES}) = 0
         )
         SELECT coin, strftime(ts, '%Y-%m-%d') AS day, layer,
                round(sum(open_interest)) AS open_interest
@@ -199,7 +193,6 @@ OPEN_INTEREST = Figure(
         choose="coin",
         names={"daily": "dailies", "weekly": "weeklies", "monthly": "monthlies"},
         colours=("no_data", "never_asked-pale", "never_asked"),
-        x_title="day, UTC",
         y_title="open interest, USD",
         unit="USD",
     ),
@@ -217,7 +210,7 @@ PREMIUM = Figure(
     ),
     empty="The lake has no funding, which includes the index; `basislake run` fetches it.",
     sql=query(f"""
-        WITH {step_sql(PREMIUM_STEPS, _DAY_MINUTES, _PAID)}, steps AS (
+        WITH {step_sql(PREMIUM_STEPS, DAY_MINUTES, _PAID)}, steps AS (
             SELECT base AS coin, {start_sql("hour_end - INTERVAL 1 MINUTE")} AS start,
                    favg(premium_pct) AS mean, min(premium_pct) AS low, max(premium_pct) AS high
             FROM perpetual_premium
@@ -237,7 +230,6 @@ PREMIUM = Figure(
         x="start",
         y=("mean_bp", "low_bp", "high_bp"),
         series="coin",
-        x_title="time, UTC",
         y_title="basis points",
         unit="bp",
     ),

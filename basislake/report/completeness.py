@@ -13,7 +13,6 @@ GAPS_SHOWN = 1000
 SUMMARY = Figure(
     name="summary",
     title="The lake in figures",
-    caption="",
     meaning=(
         "Covered: the share of stored minutes in the lake's scope (`basislake scope`), until the "
         "last minute that was asked for, without the minutes before an instrument's first trade "
@@ -122,7 +121,6 @@ COVERAGE = Figure(
             "no_data": "before the first trade",
         },
         colours=STATUSES,
-        x_title="month, UTC",
         y_title="instrument, by expiry",
     ),
     is_wide=True,

@@ -1,7 +1,7 @@
 """Acceptance criteria AC-007 to AC-009 of the users' guide, decided from rows; pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # The guide's limit, and the number of candles that it is for.
@@ -34,12 +34,7 @@ class Criterion:
 
 
 def registry(rows: Sequence[Row], scope: str = "everything") -> Criterion:
-    """Decide AC-007 within the lake's scope.
-
-    Args:
-        rows: of `proofs.REGISTRY`.
-        scope: in words.
-    """
+    """Decide AC-007 within the lake's scope (in words), by the rows of `proofs.REGISTRY`."""
     futures = sum(row["futures"] for row in rows)
     lengths = {
         length: sum(row["futures"] for row in rows if row["length"] == length)
@@ -64,11 +59,7 @@ def registry(rows: Sequence[Row], scope: str = "everything") -> Criterion:
 
 
 def deliveries(rows: Sequence[Row]) -> Criterion:
-    """Decide AC-007 of the futures that expired.
-
-    Args:
-        rows: of `proofs.DELIVERIES`.
-    """
+    """Decide AC-007 of the futures that expired, by the rows of `proofs.DELIVERIES`."""
     is_stored = any(row["delivered"] for row in rows)
     counts = {row["verdict"]: row["futures"] for row in rows}
     return Criterion(
@@ -81,12 +72,7 @@ def deliveries(rows: Sequence[Row]) -> Criterion:
 
 
 def basis(origins: Sequence[Row], formulas: Sequence[Row]) -> Criterion:
-    """Decide AC-008.
-
-    Args:
-        origins: rows of `proofs.BASIS_ORIGIN`.
-        formulas: rows of `proofs.BASIS_FORMULAS`.
-    """
+    """Decide AC-008, by the rows of `proofs.BASIS_ORIGIN` and `proofs.BASIS_FORMULAS`."""
     candles, rows, without, unexplained, differing = (
         sum(row[name] for row in origins)
         for name in (
@@ -105,10 +91,8 @@ def basis(origins: Sequence[Row], formulas: Sequence[Row]) -> Criterion:
 
 
 def lake_storage(rows: Sequence[Row]) -> Criterion:
-    """Decide AC-009 of the lake: the table `candles`, as the guide's limit is of `futures_ohlcv`.
-
-    Args:
-        rows: of `proofs.FUTURES_STORAGE`.
+    """Decide AC-009 of the lake, by the rows of `proofs.FUTURES_STORAGE`: of the table `candles`,
+    as the guide's limit is of `futures_ohlcv`.
     """
     of = {row["table_name"]: row for row in rows}
     own = of.get("candles", {"rows": 0, "bytes": 0})
@@ -117,18 +101,11 @@ def lake_storage(rows: Sequence[Row]) -> Criterion:
     if not own["rows"]:
         return criterion
     total = f"with raw candles and basis {_scaled(own['rows'], all_bytes) / 1e9:.3f} GB"
-    return Criterion(
-        criterion.name, criterion.asks, criterion.passed, f"{criterion.figure}; {total}"
-    )
+    return replace(criterion, figure=f"{criterion.figure}; {total}")
 
 
 def database_storage(rows: int, size_bytes: int) -> Criterion:
-    """Decide AC-009 of PostgreSQL.
-
-    Args:
-        rows: of `futures_ohlcv`.
-        size_bytes: by `pg_total_relation_size`, with its keys.
-    """
+    """Decide AC-009 of PostgreSQL: of `futures_ohlcv`, by `pg_total_relation_size` (with keys)."""
     return _storage("AC-009, PostgreSQL", rows, size_bytes)
 
 

@@ -11,8 +11,8 @@ import polars as pl
 from basislake.report import criteria, proofs
 from basislake.report.criteria import Criterion
 from basislake.report.facts import Facts
-from basislake.report.files import write
 from basislake.report.lake_facts import LAKE_FILES, file_frame, scope_frames
+from basislake.report.make import write
 from ingest.plan.scope import described, scope_of
 from lake import Lake
 from lake.errors import LakeError, UsageError

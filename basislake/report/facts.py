@@ -12,7 +12,8 @@ import orjson
 from basislake import PROGRAM
 from basislake.report import basis, carry, carry_proofs, completeness, market, operation, quality
 from basislake.report.figures import HOURS, Figure
-from basislake.report.lake_facts import Loaded, database_frames, lake_frames, run_frames
+from basislake.report.lake_facts import database_frames, lake_frames, run_frames
+from basislake.settings.database_target import Target
 from lake import Lake
 from lake.batches import newest_batch
 from lake.errors import LakeError, UsageError
@@ -25,41 +26,47 @@ FORMAT = 4
 _END_BATCH = 2**63
 _READ_OFTEN = TERM_STRUCTURE_LATEST.name
 
-# In the order of the page.
-FIGURES: tuple[Figure, ...] = (
-    market.QUOTES,
-    market.PRICE,
-    market.CURVE,
-    basis.FRONT,
-    market.SPREADS,
-    basis.SURFACE,
-    market.OPEN_FUTURES,
-    market.VOLUME,
-    basis.MATURITY,
-    basis.CONTRACTS,
-    basis.TERM_STRUCTURE,
-    carry.FUNDING_BASIS,
-    carry.METHODS,
-    carry.REALISED,
-    carry.PREMIUM,
-    carry.OPEN_INTEREST,
-    carry_proofs.FUNDING_PROVED,
-    carry_proofs.DELIVERY_PROVED,
-    completeness.SUMMARY,
-    quality.SOUNDNESS,
-    quality.VERDICT_COUNTS,
-    completeness.COVERAGE,
-    completeness.GAPS,
-    quality.INSTRUMENTS,
-    quality.RULES,
-    basis.UNTRADED,
-    quality.UNANSWERED,
-    operation.RUNS,
-    operation.PARITY,
-    operation.STORAGE,
-    operation.DATABASE_STORAGE,
-    operation.FINGERPRINT,
-)
+# The parts of the page, and the figures of each, in its order.
+SECTIONS: Mapping[str, tuple[Figure, ...]] = {
+    "Market": (
+        market.QUOTES,
+        market.PRICE,
+        market.CURVE,
+        basis.FRONT,
+        market.SPREADS,
+        basis.SURFACE,
+        market.OPEN_FUTURES,
+        market.VOLUME,
+        basis.MATURITY,
+        basis.CONTRACTS,
+        basis.TERM_STRUCTURE,
+    ),
+    "Carry": (
+        carry.FUNDING_BASIS,
+        carry.METHODS,
+        carry.REALISED,
+        carry.PREMIUM,
+        carry.OPEN_INTEREST,
+        carry_proofs.FUNDING_PROVED,
+        carry_proofs.DELIVERY_PROVED,
+    ),
+    "Coverage": (
+        completeness.SUMMARY,
+        quality.SOUNDNESS,
+        quality.VERDICT_COUNTS,
+        completeness.COVERAGE,
+        completeness.GAPS,
+    ),
+    "Quality": (quality.INSTRUMENTS, quality.RULES, basis.UNTRADED, quality.UNANSWERED),
+    "Maintenance": (
+        operation.RUNS,
+        operation.PARITY,
+        operation.STORAGE,
+        operation.DATABASE_STORAGE,
+        operation.FINGERPRINT,
+    ),
+}
+FIGURES = tuple(figure for own in SECTIONS.values() for figure in own)
 
 Rows = dict[str, list[Any]]
 
@@ -96,7 +103,7 @@ class Facts:
 def gather(
     lake: Lake,
     made_at: datetime,
-    loaded: Loaded | None,
+    loaded: Target | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Facts:
@@ -107,7 +114,7 @@ def gather(
     Args:
         lake: to read.
         made_at: the time of the report, UTC.
-        loaded: address of the database, or None.
+        loaded: the database by its URI, or None.
         threads: partitions read at once for the fingerprint, if it has to read any.
         report: called with the numbers of done and of all figures, and the name of the last one.
 
@@ -133,7 +140,7 @@ def gather(
 
 
 def answers(
-    still: State, made_at: datetime, loaded: Loaded | None, threads: int
+    still: State, made_at: datetime, loaded: Target | None, threads: int
 ) -> Iterator[tuple[Figure, Rows]]:
     """Compute one figure after the other; see `gather`."""
     frames = {

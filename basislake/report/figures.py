@@ -25,6 +25,15 @@ class ChartKind(Enum):
     MONTHS = "months"
 
 
+# Titles of horizontal axes, by column.
+X_TITLES: Mapping[str, str] = {
+    "start": "time, UTC",
+    "day": "day, UTC",
+    "month": "month, UTC",
+    **dict.fromkeys(("days", "from_days", "step"), "days to expiry"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Chart:
     """How the rows of a figure are drawn.
@@ -39,7 +48,7 @@ class Chart:
         names: names of the values of `series`, or of the columns of `y`, in order; other values
             follow with their own names.
         colours: of the page, in the same order.
-        x_title: title of the horizontal axis, with its unit.
+        x_title: title of the horizontal axis, with its unit; by default that of the column `x`.
         y_title: title of the vertical axis, with its unit; `{step}` becomes the step of `x`.
         unit: of the values, as the ticks show it: `%`, `USD`, `bytes` or a plural noun.
     """
@@ -53,7 +62,7 @@ class Chart:
     colours: tuple[str, ...] = ()
     x_title: str = ""
     y_title: str = ""
-    unit: str = ""
+    unit: str = "%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +91,10 @@ class Figure:
     Attributes:
         name: in the page's addresses, the JSON and messages.
         title: a few words.
-        caption: one line under the title: what is measured, and when.
         meaning: full explanation, with units, and what is left out or sampled.
         sql: a DuckDB query over the lake's tables and views, and those of `beside`; equal content
             gives equal rows in equal order.
+        caption: one line under the title: what is measured, and when.
         units: of columns that have one.
         empty: the sentence shown if there is nothing to draw.
         chart: or None.
@@ -99,9 +108,9 @@ class Figure:
 
     name: str
     title: str
-    caption: str
     meaning: str
     sql: str
+    caption: str = ""
     units: Mapping[str, str] = field(default_factory=dict)
     empty: str = "Nothing to draw yet."
     chart: Chart | None = None

@@ -3,12 +3,13 @@ backfills, and the database. Each is a frame with declared columns.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import polars as pl
 
+from basislake.settings.database_target import Target
 from ingest.backfill.run_records import GOING_ON, KEPT, runs
 from ingest.plan.planner import spans_in_scope
 from ingest.plan.scope import scope_of
@@ -17,7 +18,6 @@ from lake.coverage import IS_CANDLES
 from lake.history.fingerprint import fingerprint
 from lake.table import Column, Table, Type
 from lake.tables import COVERAGE, INSTRUMENTS
-from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
 from load.preview import parity
 
 _TABLE_NAME = Column("table_name", Type.TEXT, "name of the table")
@@ -159,22 +159,7 @@ def run_frames(lake: Lake, made_at: datetime, newest: int) -> dict[str, pl.DataF
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Address of a database with the lake's tables.
-
-    Attributes:
-        uri: libpq URI.
-        schema: of the tables.
-        lock_wait_s: seconds to wait for a lock that another session holds.
-    """
-
-    uri: str
-    schema: str = DEFAULT_SCHEMA
-    lock_wait_s: float = LOCK_WAIT_S
-
-
-def database_frames(lake: Lake, loaded: Loaded | None) -> dict[str, pl.DataFrame]:
+def database_frames(lake: Lake, loaded: Target | None) -> dict[str, pl.DataFrame]:
     """Return the database's tables compared with those of the lake; no rows without a database.
 
     Raises:
@@ -183,18 +168,11 @@ def database_frames(lake: Lake, loaded: Loaded | None) -> dict[str, pl.DataFrame
     """
     if loaded is None:
         return {DATABASE_TABLES.name: DATABASE_TABLES.empty()}
-    listed = [
-        (
-            row.table,
-            row.lake_rows,
-            row.database_rows,
-            row.bytes,
-            row.behind,
-            row.is_equal,
-            row.loaded_at,
-        )
-        for row in parity(lake, loaded.uri, loaded.schema, loaded.lock_wait_s, exact=True)
-    ]
+    cells = attrgetter(
+        "table", "lake_rows", "database_rows", "bytes", "behind", "is_equal", "loaded_at"
+    )
+    found = parity(lake, loaded.postgres, loaded.schema, loaded.lock_wait_s, exact=True)
+    listed = [cells(row) for row in found]
     frame = pl.DataFrame(listed, DATABASE_TABLES.polars_schema, orient="row")
     return {DATABASE_TABLES.name: frame}
 
@@ -222,12 +200,8 @@ def _run(record: Mapping[str, Any]) -> tuple[object, ...]:
         _whole(plan.get("calls")),
         _whole(record.get("calls")),
         _whole(plan.get("candles")),
-        _whole(record.get("candles")),
-        _whole(record.get("candles_written")),
-        _whole(record.get("retries")),
-        _whole(record.get("throttled")),
-        _length(record.get("empty")),
-        _length(record.get("failed")),
+        *(_whole(record.get(n)) for n in ("candles", "candles_written", "retries", "throttled")),
+        *(_length(record.get(name)) for name in ("empty", "failed")),
     )
 
 

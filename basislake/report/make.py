@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from basislake.output.whole_files import replacing
 from basislake.report.facts import FIGURES, Facts, gather, to_json
-from basislake.report.files import place, write
-from basislake.report.lake_facts import Loaded
 from basislake.report.page import page
+from basislake.settings.database_target import Target
 from lake import Lake
+from lake.errors import UsageError
+
+PAGE, JSON = "index.html", "report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def make(
     lake: Lake,
     output: Path | None,
     made_at: datetime,
-    loaded: Loaded | None,
+    loaded: Target | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> tuple[Report, Facts]:
@@ -46,9 +49,9 @@ def make(
 
     Args:
         lake: to read.
-        output: folder of the two files, see `files.place`.
+        output: folder of the two files, see `folder_of`.
         made_at: the time of the report, UTC.
-        loaded: address of the database, or None.
+        loaded: see `facts.gather`.
         threads: see `facts.gather`.
         report: see `facts.gather`.
 
@@ -59,10 +62,36 @@ def make(
         OSError: the files cannot be written.
     """
     start_s = time.perf_counter()
-    at = place(lake, output)
+    folder = folder_of(lake, output)
     facts = gather(lake, made_at, loaded, threads, report)
     text = page(facts).encode()
-    write(at.json, to_json(facts))
-    write(at.page, text)
+    write(folder / JSON, to_json(facts))
+    write(folder / PAGE, text)
+    paths = str(folder / PAGE), str(folder / JSON)
     seconds = time.perf_counter() - start_s
-    return Report(str(at.page), str(at.json), len(text), seconds, facts.as_of, len(FIGURES)), facts
+    return Report(*paths, len(text), seconds, facts.as_of, len(FIGURES)), facts
+
+
+def folder_of(lake: Lake, output: Path | None) -> Path:
+    """Return the folder of a lake's report: the given one, else `report` in the lake's folder.
+
+    Raises:
+        UsageError: the lake is in an object store, and no folder is given.
+    """
+    if output is None and not lake.is_local:
+        raise UsageError(
+            f"The lake at {lake.uri} is not on this machine's disk; give --output FOLDER for its "
+            "report."
+        )
+    return output or Path(lake.uri) / "report"
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write or replace a file atomically; create its folder if missing.
+
+    Raises:
+        OSError: it cannot be written; the old file is unchanged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as sink:
+        sink.write(data)

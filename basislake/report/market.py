@@ -1,16 +1,14 @@
 """Figures of the market now: prices, the curve of each coin, calendar spreads, volume."""
 
 from basislake.report.figures import Chart, ChartKind, Figure, Listing, query
-from basislake.report.time_steps import start_sql, step_sql, text_sql
+from basislake.report.time_steps import DAY_MINUTES, start_sql, step_sql, text_sql
 from lake.query.views.fronts import FRONT_QUARTERLY_ROLL_DAYS
 
 PRICE_STEPS, VOLUME_STEPS = 1_500, 450
-_DAY_MINUTES = 1_440
 
 QUOTES = Figure(
     name="quotes",
     title="Market",
-    caption="",
     meaning=(
         "A row per coin, as of the newest minute of its perpetual. Changes are against the close "
         "of the same minute 1, 7 and 30 days before, and absent if that minute has no candle. "
@@ -125,7 +123,6 @@ PRICE = Figure(
         x="start",
         y=("close", "low", "high"),
         series="coin",
-        x_title="time, UTC",
         y_title="USD",
         unit="USD",
     ),
@@ -162,9 +159,7 @@ CURVE = Figure(
         x="days",
         y=("annualised_pct",),
         series="coin",
-        x_title="days to expiry",
         y_title="annualised basis, % a year",
-        unit="%",
     ),
 )
 
@@ -183,7 +178,7 @@ OPEN_FUTURES = Figure(
             SELECT instrument, sum(cost) AS cost_1d
             FROM term_structure_latest AS curve
             JOIN candles USING (instrument)
-            WHERE candles.ts > curve.ts - INTERVAL {_DAY_MINUTES} MINUTE
+            WHERE candles.ts > curve.ts - INTERVAL {DAY_MINUTES} MINUTE
                 AND candles.ts <= curve.ts
             GROUP BY instrument
         )
@@ -196,15 +191,7 @@ OPEN_FUTURES = Figure(
         LEFT JOIN amounts USING (instrument)
         ORDER BY coin, expires_at, instrument
     """),
-    units={
-        "days": "days",
-        "future_close": "quote per base",
-        "basis": "quote per base",
-        "basis_pct": "percent",
-        "annualised_pct": "percent a year",
-        "traded_minutes_ago": "minutes",
-        "cost_1d": "USD",
-    },
+    units={**CURVE.units, "cost_1d": "USD"},
     listing=Listing(
         {
             "instrument": "future",
@@ -269,9 +256,7 @@ SPREADS = Figure(
         x="from_days",
         y=("forward_pct",),
         series="coin",
-        x_title="days to expiry",
         y_title="forward rate, % a year",
-        unit="%",
     ),
 )
 
@@ -285,7 +270,7 @@ VOLUME = Figure(
         "complete."
     ),
     sql=query(f"""
-        WITH {step_sql(VOLUME_STEPS, _DAY_MINUTES)}, sums AS (
+        WITH {step_sql(VOLUME_STEPS, DAY_MINUTES)}, sums AS (
             SELECT instrument, {start_sql()} AS start, sum(cost) AS cost
             FROM candles
             CROSS JOIN step
@@ -305,7 +290,6 @@ VOLUME = Figure(
         y=("cost",),
         series="coin",
         choose="kind",
-        x_title="time, UTC",
         y_title="USD a {step}",
         unit="USD",
     ),

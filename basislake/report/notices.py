@@ -51,10 +51,13 @@ def _soundness(facts: Facts) -> Notice:
 
 
 def _minutes(facts: Facts) -> Counter[str]:
-    rows = facts.rows["soundness"]
+    return _summed(facts, "soundness", "state", "minutes")
+
+
+def _summed(facts: Facts, figure: str, by: str, of: str) -> Counter[str]:
     found = Counter[str]()
-    for state, minutes in zip(rows["state"], rows["minutes"], strict=True):
-        found[state] += minutes
+    for name, count in zip(facts.rows[figure][by], facts.rows[figure][of], strict=True):
+        found[name] += count
     return found
 
 
@@ -66,10 +69,7 @@ def _unbuilt(facts: Facts) -> list[Notice]:
 
 
 def _verdicts(facts: Facts) -> list[Notice]:
-    verdicts = facts.rows["verdicts"]
-    counts = Counter[str]()
-    for verdict, count in zip(verdicts["verdict"], verdicts["instruments"], strict=True):
-        counts[verdict] += count
+    counts = _summed(facts, "verdicts", "verdict", "instruments")
     return [
         Notice("warn", f"{counted(counts[verdict], 'instrument')} {text}")
         for verdict, text in _BY_VERDICT.items()
@@ -106,9 +106,7 @@ def _disproved(facts: Facts) -> list[Notice]:
     """Contradictions between two answers of the exchange."""
     found = []
     for name, count, one, state, text in _BY_PROOF:
-        rows = facts.rows[name]
-        differing = sum(n for n, s in zip(rows[count], rows["state"], strict=True) if s == state)
-        if differing:
+        if differing := _summed(facts, name, "state", count)[state]:
             found.append(Notice("bad", f"{counted(differing, one)} {text}; see Carry."))
     return found
 

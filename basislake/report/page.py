@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -10,28 +11,17 @@ from typing import Any
 
 import orjson
 
-from basislake.report.facts import FIGURES, Facts, to_json
-from basislake.report.figures import Chart, Figure, Listing
+from basislake.report.facts import FIGURES, SECTIONS, Facts, to_json
+from basislake.report.figures import X_TITLES, Chart, Figure, Listing
 from basislake.report.listing import count_of, listing, prose, time
 from basislake.report.notices import notices
 from basislake.report.ticker import cards, tiles
 from lake.counted_words import counted
 
-# The parts of the page, and the figures in each.
-SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Market", ("quotes", "price", "curve", "front-quarterly", "spreads", "surface",
-                "open-futures", "volume", "constant-maturity", "contracts", "term-structure")),
-    ("Carry", ("funding-basis", "methods", "realised-carry", "premium", "open-interest",
-               "funding-proof", "delivery-proof")),
-    ("Coverage", ("summary", "soundness", "verdicts", "coverage", "gaps")),
-    ("Quality", ("instruments", "rules", "untraded", "unanswered")),
-    ("Maintenance", ("runs", "parity", "storage", "database-storage", "fingerprint")),
-)  # fmt: skip
 # Concatenated to one script, in this order.
 _SCRIPTS = ("base.js", "drawers.js", "carry.js", "tables.js", "page.js")
 # plotly.js without maps and 3D, as published; `make charts` downloads a version.
 _LIBRARY = "plotly-cartesian.min.js"
-_BY_NAME = {figure.name: figure for figure in FIGURES}
 _FACTS = re.compile(r'<script type="application/json" id="facts">(.*?)</script>', re.DOTALL)
 # Characters that could end the script element, or a line in older JavaScript.
 _UNSAFE_IN_SCRIPT = {
@@ -82,13 +72,13 @@ def facts_in(text: str) -> str | None:
 
 def _drawn(chart: Chart | None, listed: Listing | None) -> dict[str, Any]:
     """The declaration of a figure for the page's script."""
-    found = {name: getattr(chart, name) for name in Chart.__slots__} if chart else {}
+    found = asdict(chart) | {"x_title": chart.x_title or X_TITLES[chart.x]} if chart else {}
     return found | {"listing": listed}
 
 
 def _header(facts: Facts) -> str:
     summary = facts.first("summary")
-    links = "".join(f'<a href="#{_id(name)}">{name}</a>' for name, _ in SECTIONS)
+    links = "".join(f'<a href="#{_id(name)}">{name}</a>' for name in SECTIONS)
     parts = [f"as of batch {facts.as_of}" if facts.as_of else "nothing fetched yet"]
     if summary["first_ts"]:
         parts.append(f"candles from {time(summary['first_ts'])} to {time(summary['end_ts'])}")
@@ -105,15 +95,15 @@ def _header(facts: Facts) -> str:
 
 
 def _sections(facts: Facts) -> Iterable[str]:
-    for name, figures in SECTIONS:
-        shown = [_BY_NAME[f] for f in figures if f in _SPECIAL or count_of(facts.rows[f])]
+    for name, figures in SECTIONS.items():
+        shown = [f for f in figures if f.name in _SPECIAL or count_of(facts.rows[f.name])]
         parts = [
             _SPECIAL[figure.name](figure, facts)
             if figure.name in _SPECIAL
             else _figure(figure, facts, is_wide=is_wide)
             for figure, is_wide in zip(shown, widths(shown), strict=True)
         ]
-        empty = [_figure(_BY_NAME[f], facts) for f in figures if _BY_NAME[f] not in shown]
+        empty = [_figure(figure, facts) for figure in figures if figure not in shown]
         if empty:
             parts.append(f'<div class="empties">{"".join(empty)}</div>')
         heading = f'<h2 id="{_id(name)}">{name}</h2>'

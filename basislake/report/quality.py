@@ -109,7 +109,6 @@ SOUNDNESS = Figure(
         colours=STATE_COLOURS,
         x_title="minutes, %",
         y_title="coin",
-        unit="%",
     ),
     listing=Listing(
         {"coin": "coin", "state": "state", "minutes": "minutes", "pct": "% of all"},

@@ -4,7 +4,7 @@ of weeks.
 
 # From an hour to a year.
 _STEPS_MINUTES = (60, 240, 480, 1_440, 2_880, 10_080, 40_320, 525_600)
-_DAY_MINUTES = 1_440
+DAY_MINUTES = 1_440
 _MINUTE_US = 60_000_000
 
 

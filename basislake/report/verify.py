@@ -10,9 +10,9 @@ from basislake import PROGRAM
 from basislake.pipeline.build_as_of import opened
 from basislake.report.facts import FIGURES, Facts, Rows, answers, from_json
 from basislake.report.figures import Figure
-from basislake.report.files import Place, place
-from basislake.report.lake_facts import Loaded
+from basislake.report.make import JSON, PAGE, folder_of
 from basislake.report.page import facts_in, page
+from basislake.settings.database_target import Target
 from lake import Lake
 from lake.counted_words import counted
 from lake.errors import LakeError
@@ -58,7 +58,7 @@ class Verified:
 def verify(
     lake: Lake,
     output: Path | None,
-    loaded: Loaded | None,
+    loaded: Target | None,
     threads: int,
     report: Callable[[int, int, str], None] = lambda _done, _total, _name: None,
 ) -> Verified:
@@ -70,8 +70,8 @@ def verify(
 
     Args:
         lake: to read.
-        output: folder of the report, see `files.place`.
-        loaded: address of the database, or None.
+        output: folder of the report, see `make.folder_of`.
+        loaded: see `facts.gather`.
         threads: see `facts.gather`.
         report: see `facts.gather`.
 
@@ -81,10 +81,11 @@ def verify(
         LoadError: the database cannot be read.
     """
     start_s = time.perf_counter()
-    at = place(lake, output)
-    facts, text = _read(at)
-    found = Verified(str(at.page), facts.as_of)
-    shown = from_json(facts_in(text) or "", str(at.page))
+    folder = folder_of(lake, output)
+    facts, text = _read(folder)
+    path = str(folder / PAGE)
+    found = Verified(path, facts.as_of)
+    shown = from_json(facts_in(text) or "", path)
     # The page of another version of the program may look different.
     if facts.program == PROGRAM and shown == facts and not _is_page_of(facts, text):
         reason = "the page does not match the facts in it; run `basislake report` again"
@@ -100,12 +101,13 @@ def verify(
     return found
 
 
-def _read(at: Place) -> tuple[Facts, str]:
+def _read(folder: Path) -> tuple[Facts, str]:
+    path = folder / JSON
     try:
-        return from_json(at.json.read_bytes(), str(at.json)), at.page.read_text(encoding="utf-8")
+        return from_json(path.read_bytes(), str(path)), (folder / PAGE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise LakeError(
-            f"There is no readable report in {at.folder}: {exc}. `basislake report` writes one."
+            f"There is no readable report in {folder}: {exc}. `basislake report` writes one."
         ) from exc
 
 

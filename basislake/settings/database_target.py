@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.settings.lake_and_database import database, known_database
+from basislake.output.screen import say
 from lake import Lake
+from lake.errors import UsageError
 from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
+from load.embedded.server import embedded, psql_command, stop_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class Target:
     """A database to load into, or to compare with.
 
     Attributes:
-        postgres: libpq URI, or `embedded`.
+        postgres: libpq URI, or `embedded`: the PostgreSQL next to the lake.
         schema: of the tables.
         lock_wait_s: seconds to wait for a lock that another session holds.
         keep: whether the embedded one keeps running afterwards; None leaves that as it is.
@@ -33,7 +36,17 @@ class Target:
         Raises:
             UsageError: the database is `embedded`, but the lake is not on this machine's disk.
         """
-        with database(self.postgres, lake, keep=self.keep) as uri:
+        if self.postgres != EMBEDDED:
+            yield self.postgres
+            return
+        self.check_place(lake)
+        folder = _folder(lake)
+        with embedded(folder, keep=self.keep) as uri:
+            if self.keep:
+                say(
+                    f"The embedded PostgreSQL keeps running. Connect:\n  {psql_command(uri)}\n"
+                    f"Stop it:\n  {stop_command(folder)}"
+                )
             yield uri
 
     @contextmanager
@@ -41,5 +54,24 @@ class Target:
         """Yield its libpq URI as `open` does, or None if the embedded one was never created; for
         commands that only read.
         """
-        with known_database(self.postgres, lake, keep=self.keep) as uri:
+        if self.postgres == EMBEDDED and not (lake.is_local and _folder(lake).exists()):
+            yield None
+            return
+        with self.open(lake) as uri:
             yield uri
+
+    def check_place(self, lake: Lake) -> None:
+        """Refuse the embedded PostgreSQL for a lake that is not on this machine's disk.
+
+        Raises:
+            UsageError: it is elsewhere.
+        """
+        if self.postgres == EMBEDDED and not lake.is_local:
+            raise UsageError(
+                "The embedded PostgreSQL needs a lake on disk. Give --postgres URI for this lake."
+            )
+
+
+def _folder(lake: Lake) -> Path:
+    """The data folder of the embedded PostgreSQL of a lake on disk."""
+    return Path(lake.uri) / "postgres"

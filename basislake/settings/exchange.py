@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from basislake.output.messages import say
+from basislake.output.screen import say
 from ingest.deribit import defaults
 from ingest.deribit.client import Exchange
 from ingest.deribit.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
@@ -58,11 +58,8 @@ class ExchangeSettings:
         """
         if lake is not None:
             self.check(lake)
-        exchange = self.exchange(lake, tell, refusals)
-        try:
+        with closing(self.exchange(lake, tell, refusals)) as exchange:
             yield exchange
-        finally:
-            exchange.close()
 
     def exchange(
         self,

@@ -3,8 +3,8 @@ candle call, the window of its answer.
 """
 
 from basislake.simulator.calls import Question
-from basislake.simulator.carry import Carry
-from basislake.simulator.carry_answers import ANSWERS
+from basislake.simulator.carry import MarketCarry
+from basislake.simulator.carry_answers import ANSWERS, listed
 from basislake.simulator.envelope import METHOD_NOT_FOUND
 from basislake.simulator.pages import Window, cut_window
 from basislake.simulator.refusals import RpcError, bad, text_param, whole_param
@@ -16,12 +16,11 @@ _BOOLEANS = {"true": True, "false": False}
 _VERSION = "1.2.26"
 
 
-def answer(universe: Universe, carry: Carry, question: Question, now_ms: int) -> object:
+def answer(carry: MarketCarry, question: Question, now_ms: int) -> object:
     """Return the result of a method other than that of candles.
 
     Args:
-        universe: of which exchange.
-        carry: its funding, delivery prices and settlements.
+        carry: funding, delivery prices and settlements of the exchange's universe.
         question: the call.
         now_ms: the exchange's clock, UTC milliseconds.
 
@@ -34,9 +33,9 @@ def answer(universe: Universe, carry: Carry, question: Question, now_ms: int) ->
         case "test":
             return {"version": _VERSION}
         case "get_instruments":
-            return _instruments(universe, question, now_ms)
+            return _instruments(carry.universe, question, now_ms)
     if question.method in ANSWERS:
-        return ANSWERS[question.method](universe, carry, question, now_ms)
+        return ANSWERS[question.method](carry, question, now_ms)
     raise RpcError(METHOD_NOT_FOUND, "Method not found")
 
 
@@ -55,24 +54,16 @@ def _instruments(universe: Universe, question: Question, now_ms: int) -> object:
 
 
 def read_window(universe: Universe, question: Question, now_ms: int) -> Window:
-    """Return the window of the answer to a candle call.
-
-    Args:
-        universe: of which exchange.
-        question: the call.
-        now_ms: the exchange's clock, UTC milliseconds.
+    """Return the window of the answer to a candle call at a time (UTC ms).
 
     Raises:
         RpcError: a parameter is missing or bad, or the instrument is not known.
     """
     params = question.params
-    name = text_param(params, "instrument_name")
+    contract = listed(universe, params, now_ms)
     start_ms = whole_param(params, "start_timestamp")
     end_ms = whole_param(params, "end_timestamp")
     if text_param(params, "resolution") != "1":
         # The exchange knows coarser ones; the simulated one serves minutes only.
         raise bad("unsupported resolution", "resolution")
-    contract = universe.contracts.get(name)
-    if contract is None or not contract.is_listed(now_ms):
-        raise bad("instrument not found", "instrument_name")
     return cut_window(contract, start_ms, end_ms, now_ms)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import polars as pl
 
@@ -47,50 +47,22 @@ _EXERCISED_OPTIONS = 2
 Row: TypeAlias = dict[str, object]
 
 
-class Carry(Protocol):
-    """Source of funding, delivery prices and settlements; times in UTC ms."""
-
-    def funding(self, instrument: str, after_ms: int, until_ms: int) -> list[Row]:
-        """Return a perpetual's funding rows of hours that end in `(after_ms, until_ms]`."""
-        ...
-
-    def total(self, instrument: str, after_ms: int, until_ms: int) -> float:
-        """Return a perpetual's funding over the hours that end in `(after_ms, until_ms]`."""
-        ...
-
-    def days(self, index_name: str, now_ms: int) -> Sequence[int]:
-        """Return the days since 1970 for which an index has a delivery price, newest first."""
-        ...
-
-    def delivery(self, index_name: str, day: int) -> Row:
-        """Return an index's delivery price of a day."""
-        ...
-
-    def settlements(self, instrument: str, now_ms: int) -> list[Row]:
-        """Return an instrument's settlements, newest first."""
-        ...
-
-    def settlements_of_coin(self, coin: str, now_ms: int) -> list[Row]:
-        """Return the settlements of all instruments of a coin, options too, newest first."""
-        ...
-
-
 class MarketCarry:
-    """The carry of a universe's contracts."""
+    """Funding, delivery prices and settlements of a universe's contracts; times in UTC ms.
+
+    Attributes:
+        universe: whose contracts.
+    """
 
     def __init__(self, universe: Universe) -> None:
-        """Compute nothing yet.
-
-        Args:
-            universe: whose contracts.
-        """
-        self._universe = universe
+        """Compute nothing yet."""
+        self.universe = universe
         self._indices: dict[tuple[str, int], float] = {}
         self._coins: dict[tuple[str, int], list[Row]] = {}
 
     @cached_property
     def _perpetuals(self) -> dict[str, Contract]:
-        contracts = self._universe.contracts.values()
+        contracts = self.universe.contracts.values()
         return {one.base: one for one in contracts if one.kind == "perpetual"}
 
     @property
@@ -99,8 +71,8 @@ class MarketCarry:
         return {f"{one.base}_{one.quote}".lower(): one for one in self._perpetuals.values()}
 
     def funding(self, instrument: str, after_ms: int, until_ms: int) -> list[Row]:
-        """See `Carry`."""
-        contract = self._universe.contracts[instrument]
+        """Return a perpetual's funding rows of hours that end in `(after_ms, until_ms]`."""
+        contract = self.universe.contracts[instrument]
         first = max(_hour(after_ms) + 1, self._first_hour(contract))
         hours = range(first, _hour(until_ms) + 1)
         if not hours:
@@ -114,8 +86,8 @@ class MarketCarry:
         ]
 
     def total(self, instrument: str, after_ms: int, until_ms: int) -> float:
-        """See `Carry`."""
-        contract = self._universe.contracts[instrument]
+        """Return a perpetual's funding over the hours that end in `(after_ms, until_ms]`."""
+        contract = self.universe.contracts[instrument]
         first = max(_hour(after_ms) + 1, self._first_hour(contract))
         hours = range(first, _hour(until_ms) + 1)
         return math.fsum(
@@ -125,7 +97,7 @@ class MarketCarry:
         )
 
     def days(self, index_name: str, now_ms: int) -> Sequence[int]:
-        """See `Carry`."""
+        """Return the days since 1970 for which an index has a delivery price, newest first."""
         perpetual = self._of_index.get(index_name)
         if perpetual is None:
             return ()
@@ -133,13 +105,13 @@ class MarketCarry:
         return range(first, (now_ms - _SETTLED_MS) // DAY_MS + 1)[::-1]
 
     def delivery(self, index_name: str, day: int) -> Row:
-        """See `Carry`."""
+        """Return an index's delivery price of a day."""
         coin = self._of_index[index_name].base
         return {"date": _date(day), "delivery_price": self._delivery_price(coin, day)}
 
     def settlements(self, instrument: str, now_ms: int) -> list[Row]:
-        """See `Carry`."""
-        contract = self._universe.contracts[instrument]
+        """Return an instrument's settlements, newest first."""
+        contract = self.universe.contracts[instrument]
         end_ms = now_ms if contract.expires_ms is None else min(contract.expires_ms, now_ms)
         days = range(
             (contract.listed_ms - _SETTLED_MS) // DAY_MS + 1, (end_ms - _SETTLED_MS) // DAY_MS + 1
@@ -151,11 +123,11 @@ class MarketCarry:
         return [row for row in rows if int(str(row["timestamp"])) <= now_ms]
 
     def settlements_of_coin(self, coin: str, now_ms: int) -> list[Row]:
-        """See `Carry`."""
+        """Return the settlements of all instruments of a coin, options too, newest first."""
         key = (coin, now_ms // MINUTE_MS)
         if key not in self._coins:
             rows: list[Row] = []
-            for name, contract in self._universe.contracts.items():
+            for name, contract in self.universe.contracts.items():
                 if contract.base == coin and contract.is_listed(now_ms):
                     own = self.settlements(name, now_ms)
                     rows += own
@@ -191,14 +163,14 @@ class MarketCarry:
 
     def _premium(self, contract: Contract, hour: int) -> float:
         """The perpetual's price over its index, less one, at the end of an hour."""
-        phase = draw(self._universe.seed, contract.name, "premium phase")
+        phase = draw(self.universe.seed, contract.name, "premium phase")
         wave = math.sin(2 * math.pi * (hour / _PREMIUM_PERIOD_HOURS + phase)) / 2 + 0.5
         share = 0.7 * wave + 0.3 * self._draw(contract, "premium", hour)
         return _LOWEST_PREMIUM + (_HIGHEST_PREMIUM - _LOWEST_PREMIUM) * share
 
     def _index_prices(self, contract: Contract, first: int, end: int) -> dict[int, float]:
         """The index at the ends of the hours `[first, end)`, where the perpetual has a candle."""
-        candles = self._universe.candles(
+        candles = self.universe.candles(
             contract.name, first * HOUR_MS - MINUTE_MS, (end - 1) * HOUR_MS
         )
         closes = candles.filter((pl.col("ticks") + MINUTE_MS) % HOUR_MS == 0)
@@ -223,7 +195,7 @@ class MarketCarry:
         index = self._index_price(coin, (day * DAY_MS + _SETTLED_MS) // HOUR_MS)
         if index is None:
             return None
-        share = draw(self._universe.seed, coin, "averaging", day)
+        share = draw(self.universe.seed, coin, "averaging", day)
         return round(
             index * (1 + _LOWEST_AVERAGING + (_HIGHEST_AVERAGING - _LOWEST_AVERAGING) * share), 2
         )
@@ -253,7 +225,7 @@ class MarketCarry:
         }
 
     def _draw(self, contract: Contract, word: str, time: int) -> float:
-        return draw(self._universe.seed, contract.name, word, time)
+        return draw(self.universe.seed, contract.name, word, time)
 
 
 def place(row: Row) -> tuple[int, str]:

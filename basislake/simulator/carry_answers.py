@@ -5,7 +5,8 @@ import binascii
 from collections.abc import Callable, Mapping
 
 from basislake.simulator.calls import Question
-from basislake.simulator.carry import Carry, Row, place
+from basislake.simulator.carry import MarketCarry, Row, place
+from basislake.simulator.market import Contract
 from basislake.simulator.refusals import NOT_SERVED, RpcError, bad, text_param, whole_param
 from basislake.simulator.universe import Universe
 
@@ -16,22 +17,22 @@ _DEFAULT_DELIVERIES = 10
 _DEFAULT_SETTLEMENTS = 20
 _TYPES = ("settlement", "delivery", "bankruptcy")
 
-Answer = Callable[[Universe, Carry, Question, int], object]
+Answer = Callable[[MarketCarry, Question, int], object]
 
 
-def funding_history(universe: Universe, carry: Carry, question: Question, now_ms: int) -> object:
+def funding_history(carry: MarketCarry, question: Question, now_ms: int) -> object:
     """`get_funding_rate_history`: the start is exclusive, the end inclusive."""
-    name, start_ms, end_ms = _span(universe, question, now_ms)
+    name, start_ms, end_ms = _span(carry.universe, question, now_ms)
     return carry.funding(name, start_ms, min(end_ms, now_ms))[-MOST_FUNDING_ROWS:]
 
 
-def funding_value(universe: Universe, carry: Carry, question: Question, now_ms: int) -> object:
+def funding_value(carry: MarketCarry, question: Question, now_ms: int) -> object:
     """`get_funding_rate_value`: one number."""
-    name, start_ms, end_ms = _span(universe, question, now_ms)
+    name, start_ms, end_ms = _span(carry.universe, question, now_ms)
     return carry.total(name, start_ms, min(end_ms, now_ms))
 
 
-def delivery_prices(_universe: Universe, carry: Carry, question: Question, now_ms: int) -> object:
+def delivery_prices(carry: MarketCarry, question: Question, now_ms: int) -> object:
     """`get_delivery_prices`: newest first, by offset."""
     index_name = text_param(question.params, "index_name")
     days = carry.days(index_name, now_ms)
@@ -43,22 +44,18 @@ def delivery_prices(_universe: Universe, carry: Carry, question: Question, now_m
     return {"data": page, "records_total": len(days)}
 
 
-def settlements_by_instrument(
-    universe: Universe, carry: Carry, question: Question, now_ms: int
-) -> object:
+def settlements_by_instrument(carry: MarketCarry, question: Question, now_ms: int) -> object:
     """`get_last_settlements_by_instrument`: newest first, by continuation."""
     _refuse_history(question)
-    name = _instrument(universe, question, now_ms)
+    name = listed(carry.universe, question.params, now_ms).name
     return _settlements(carry.settlements(name, now_ms), question)
 
 
-def settlements_by_currency(
-    universe: Universe, carry: Carry, question: Question, now_ms: int
-) -> object:
+def settlements_by_currency(carry: MarketCarry, question: Question, now_ms: int) -> object:
     """`get_last_settlements_by_currency`: those of all instruments, options too."""
     _refuse_history(question)
     coin = text_param(question.params, "currency")
-    if coin not in {contract.base for contract in universe.contracts.values()}:
+    if coin not in {contract.base for contract in carry.universe.contracts.values()}:
         raise bad("wrong format", "currency")
     return _settlements(carry.settlements_of_coin(coin, now_ms), question)
 
@@ -110,23 +107,27 @@ def _read_continuation(text: str) -> tuple[int, str]:
 
 def _span(universe: Universe, question: Question, now_ms: int) -> tuple[str, int, int]:
     """The perpetual and the span of a call."""
-    name = _instrument(universe, question, now_ms)
-    if universe.contracts[name].kind != "perpetual":
+    contract = listed(universe, question.params, now_ms)
+    if contract.kind != "perpetual":
         raise bad("instrument is not perpetual", "instrument_name")
     params = question.params
     return (
-        name,
+        contract.name,
         whole_param(params, "start_timestamp"),
         whole_param(params, "end_timestamp"),
     )
 
 
-def _instrument(universe: Universe, question: Question, now_ms: int) -> str:
-    name = text_param(question.params, "instrument_name")
-    contract = universe.contracts.get(name)
+def listed(universe: Universe, params: Mapping[str, str], now_ms: int) -> Contract:
+    """Return the contract that a call names.
+
+    Raises:
+        RpcError: it names none, or one that is not listed yet.
+    """
+    contract = universe.contracts.get(text_param(params, "instrument_name"))
     if contract is None or not contract.is_listed(now_ms):
         raise bad("instrument not found", "instrument_name")
-    return name
+    return contract
 
 
 def _refuse_history(question: Question) -> None:

@@ -2,7 +2,6 @@
 probabilities of faults.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
@@ -27,12 +26,12 @@ class Control:
 
     Attributes:
         tally: the counters, at `counters`.
-        clock: the exchange's time, at `clock`; it can be set if it is a `Clock`.
+        clock: the exchange's time, at `clock`.
         faults: the faults, at `faults`.
     """
 
     tally: Tally
-    clock: Callable[[], int]
+    clock: Clock
     faults: FaultScript
 
     def answer(self, request: Request) -> Reply:
@@ -62,12 +61,9 @@ class Control:
     def _time(self) -> object:
         now_ms = self.clock()
         time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
-        speed = self.clock.speed if isinstance(self.clock, Clock) else None
-        return {"now_ms": now_ms, "now": time, "speed": speed}
+        return {"now_ms": now_ms, "now": time, "speed": self.clock.speed}
 
     def _set_clock(self, query: dict[str, str]) -> None:
-        if not isinstance(self.clock, Clock):
-            raise ValueError("this exchange's clock cannot be set")  # noqa: TRY004  (the caller sees it)
         now, seconds, speed = (query.pop(name, None) for name in ("now", "advance_s", "speed"))
         _refuse_others(query)
         self.clock.steer(

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from basislake.simulator.calls import CHART_METHOD, Call
 
@@ -78,14 +79,7 @@ class Tally:
             self._asked.add(call)
 
     def answered(self, call: Call, candles: int, *, flawless: bool, cached: bool) -> None:
-        """Count an answer.
-
-        Args:
-            call: what was asked.
-            candles: how many it holds.
-            flawless: whether it met no fault.
-            cached: whether it came from the cache.
-        """
+        """Count an answer with so many candles; a flawless one met no fault."""
         with self._lock:
             self._counts["answered"] += 1
             self._counts["candles"] += candles
@@ -93,15 +87,10 @@ class Tally:
             if flawless and call.method == CHART_METHOD:
                 self._known.add(call)
 
-    def refused(self) -> None:
-        """Count a call with wrong parameters."""
+    def refused(self, why: Literal["refused", "limited"]) -> None:
+        """Count a call with wrong parameters, or one beyond the credit limit."""
         with self._lock:
-            self._counts["refused"] += 1
-
-    def limited(self) -> None:
-        """Count a call beyond the credit limit."""
-        with self._lock:
-            self._counts["limited"] += 1
+            self._counts[why] += 1
 
     def met(self, kind: str) -> None:
         """Count a fault."""

@@ -27,10 +27,8 @@ _MINUTE_MS = 60_000
 _FEWER_CANDLES, _FEWER_HOURS = 1_000, 500
 _LATE_MINUTES = 3
 _HALF_AN_HOUR_MS = 30 * _MINUTE_MS
-_NO_CANDLES: Columns = {
-    "status": "no_data",
-    **{name: [] for name in ("ticks", "open", "high", "low", "close", "volume", "cost")},
-}
+# A name that no contract has: that of a day that no year has.
+_UNKNOWN = "BTC-30FEB20"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +47,14 @@ class Departure:
 
 
 def depart(faults: "FaultScript", universe: "Universe", name: str) -> None:
-    """Change the behaviour of an exchange permanently.
-
-    Args:
-        faults: of the exchange.
-        universe: its contracts.
-        name: of the departure.
-    """
+    """Change the behaviour of an exchange permanently: add the departure to its faults."""
     for method, fault, instrument in DEPARTURES[name].orders(universe):
         faults.add(method, None, fault, instrument=instrument)
 
 
 def _lists(change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> Callable[..., Any]:
     """A change of the lists: each record becomes any number of records."""
-
-    def orders(_: "Universe") -> Iterator[Order]:
-        yield (
-            _LISTS,
-            Changed(lambda records: [new for old in records for new in change(old)]),
-            None,
-        )
-
-    return orders
+    return _answers(_LISTS, lambda records: [new for old in records for new in change(old)])
 
 
 def _perpetuals(change: Callable[["Universe"], Callable[[Columns], Columns]]) -> Callable[..., Any]:
@@ -99,11 +83,7 @@ def _futures(
 
 def _answers(method: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
     """A change of all answers of a method."""
-
-    def orders(_: "Universe") -> Iterator[Order]:
-        yield method, Changed(change), None
-
-    return orders
+    return lambda _: iter([(method, Changed(change), None)])
 
 
 def _without(records: Callable[[dict[str, Any]], bool]) -> Callable[..., Any]:
@@ -149,11 +129,6 @@ def _traded_on(contract: "Contract") -> Callable[[Columns], Columns]:
     return change
 
 
-def _unknown(_: "Universe") -> Iterator[Order]:
-    """No error for a name that no contract has, that of a day that no year has."""
-    yield CHART_METHOD, reply(_NO_CANDLES), "BTC-30FEB20"
-
-
 def _old_settlements(universe: "Universe") -> Iterator[Order]:
     for name, contract in universe.contracts.items():
         if contract.is_expired(universe.now_ms):
@@ -161,8 +136,7 @@ def _old_settlements(universe: "Universe") -> Iterator[Order]:
             yield "get_last_settlements_by_instrument", fault, name
 
 
-def _other_refusal(_: "Universe") -> Iterator[Order]:
-    yield _TOTAL, Fault(429, b'{"jsonrpc":"2.0","error":{"code":1,"message":"slow"}}'), None
+_OTHER_REFUSAL = Fault(429, b'{"jsonrpc":"2.0","error":{"code":1,"message":"slow"}}')
 
 
 def _half_hours(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -226,7 +200,11 @@ _ALL = (
         "no candles of expired futures are returned",
         _futures(lambda _: changes.no_data, are_expired=True),
     ),
-    Departure("unknown-empty", "an unknown instrument gets an answer without an error", _unknown),
+    Departure(
+        "unknown-empty",
+        "an unknown instrument gets an answer without an error",
+        lambda _: iter([(CHART_METHOD, reply(changes.no_data({})), _UNKNOWN)]),
+    ),
     Departure(
         "funding-without-end",
         "the last hour of funding is missing",
@@ -252,7 +230,7 @@ _ALL = (
     Departure(
         "other-refusal",
         "calls for funding totals get a rate-limit refusal with an unknown error code",
-        _other_refusal,
+        lambda _: iter([(_TOTAL, _OTHER_REFUSAL, None)]),
     ),
 )
 

@@ -3,7 +3,7 @@ a good reply with a changed result.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from basislake.simulator import envelope
@@ -118,10 +118,11 @@ def too_many_requests(retry_after_s: float | None = None, status: int = 429) -> 
         retry_after_s: seconds for the header; None for no header.
         status: HTTP status; it was seen on 200, 400 and 429.
     """
+    fault = rpc_error(TOO_MANY_REQUESTS, "too_many_requests", status)
     if retry_after_s is None:
-        return _limited(status, JSON, f"throttled-{status}")
+        return replace(fault, kind=f"throttled-{status}")
     headers = {**JSON, "Retry-After": f"{retry_after_s:g}"}
-    return _limited(status, headers, f"throttled-{status}-retry-after")
+    return replace(fault, headers=headers, kind=f"throttled-{status}-retry-after")
 
 
 def server_error() -> Fault:
@@ -138,23 +139,16 @@ def rpc_error(code: int, message: str, status: int = 400) -> Fault:
         message: its short name.
         status: HTTP status; Deribit sends errors on 200, too.
     """
-    return Fault(status, _failure(code, message), kind=f"error-{code}")
+    kind = f"error-{code}"
+    return Fault(status, lambda now_ms: envelope.failure(code, message, now_ms), kind=kind)
 
 
 def closed_door() -> Fault:
     """Anonymous access switched off: error 11056."""
     message = "unauthenticated_public_requests_temporarily_disabled"
-    return Fault(400, _failure(CLOSED_DOOR, message), kind="closed-door")
+    return replace(rpc_error(CLOSED_DOOR, message), kind="closed-door")
 
 
 def reply(result: object) -> Fault:
     """Any result, in a good envelope."""
     return Fault(200, lambda now_ms: envelope.success(result, now_ms))
-
-
-def _limited(status: int, headers: Mapping[str, str], kind: str) -> Fault:
-    return Fault(status, _failure(TOO_MANY_REQUESTS, "too_many_requests"), headers, kind=kind)
-
-
-def _failure(code: int, message: str) -> Callable[[int], bytes]:
-    return lambda now_ms: envelope.failure(code, message, now_ms)

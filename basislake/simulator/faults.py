@@ -7,38 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from basislake.simulator.calls import Call, Question
-from basislake.simulator.fault_forms import (
-    AnyFault,
-    Changed,
-    CutOff,
-    Fault,
-    Hang,
-    Reset,
-    Trickle,
-    closed_door,
-    reply,
-    rpc_error,
-    server_error,
-    too_many_requests,
-)
+from basislake.simulator.fault_forms import AnyFault, Changed
 from basislake.simulator.fault_probabilities import Rates
-
-__all__ = [
-    "AnyFault",
-    "Changed",
-    "CutOff",
-    "Fault",
-    "FaultScript",
-    "Hang",
-    "Met",
-    "Reset",
-    "Trickle",
-    "closed_door",
-    "reply",
-    "rpc_error",
-    "server_error",
-    "too_many_requests",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +119,7 @@ class FaultScript:
             self._asked.clear()
 
     def meet(self, question: Question, now_ms: int) -> Met:
-        """Return the faults of a call, and count them as served.
-
-        Args:
-            question: the call.
-            now_ms: the exchange's clock, UTC milliseconds.
-        """
+        """Return the faults of a call at a time (UTC ms), and count them as served."""
         with self._lock:
             if not self._orders and not self._rates.probabilities:
                 return Met()

@@ -42,7 +42,6 @@ class CreditLimit:
     def __init__(
         self,
         general: Pool = GENERAL,
-        special: Mapping[str, Pool] = SPECIAL,
         *,
         status: int = 429,
         clock: Callable[[], float] = time.monotonic,
@@ -51,14 +50,13 @@ class CreditLimit:
 
         Args:
             general: shared by all methods without a pool of their own.
-            special: pools by method.
             status: HTTP status of a refusal.
             clock: seconds, never going back.
         """
         self.status = status
         self._clock = clock
         self._general = _Purse(general, clock())
-        self._purses = {method: _Purse(pool, clock()) for method, pool in special.items()}
+        self._purses = {method: _Purse(pool, clock()) for method, pool in SPECIAL.items()}
         self._lock = threading.Lock()
 
     @classmethod

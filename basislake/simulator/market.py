@@ -125,10 +125,6 @@ def forming(candle: pl.DataFrame, contract: Contract) -> pl.DataFrame:
 
     It is a valid candle that differs from the final one: one contract has traded so far, one tick
     above the final close.
-
-    Args:
-        candle: the final candle or candles.
-        contract: whose they are.
     """
     return candle.with_columns(close=_decimal(pl.col("close") + contract.tick_size)).with_columns(
         high=pl.max_horizontal("high", "close"),

@@ -4,15 +4,27 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from basislake.simulator import changes, fault_forms
+from basislake.simulator import changes
 from basislake.simulator.calls import Call
-from basislake.simulator.fault_forms import AnyFault, Change, Changed
+from basislake.simulator.fault_forms import (
+    TOO_MANY_AT_ONCE,
+    AnyFault,
+    Change,
+    Changed,
+    CutOff,
+    Hang,
+    Reset,
+    Trickle,
+    closed_door,
+    rpc_error,
+    server_error,
+    too_many_requests,
+)
 
 LOST_MINUTE = "lost-minute"
 
 _RETRY_AFTER_S = 1.0
 _MINUTE_MS = 60_000
-_HALF_A_MINUTE_MS = _MINUTE_MS // 2
 
 # What a fault does to a client without mistakes.
 Effect: TypeAlias = Literal["retry", "truth", "data", "stop"]
@@ -45,146 +57,96 @@ class FaultKind:
     of_candles: bool = False
 
 
-def _kind(name: str, effect: Effect, sentence: str, fault: AnyFault) -> FaultKind:
+def _kind(name: str, sentence: str, fault: AnyFault, effect: Effect = "retry") -> FaultKind:
     """A fault of any method."""
     named = replace(fault, kind=name)
     return FaultKind(name, sentence, effect, lambda _call, _at: named)
 
 
 def _change(
-    name: str, effect: Effect, sentence: str, change: Callable[[Call, float], Change]
+    name: str, sentence: str, change: Callable[[float], Change], effect: Effect = "retry"
 ) -> FaultKind:
-    """A changed answer of a candle call."""
+    """A changed answer of a candle call; the change gets the position in the answer."""
     return FaultKind(
-        name, sentence, effect, lambda call, at: Changed(change(call, at), name), of_candles=True
+        name, sentence, effect, lambda _call, at: Changed(change(at), name), of_candles=True
     )
 
 
+def _extra(name: str, sentence: str, away_ms: int) -> FaultKind:
+    """An extra candle in the answer, so far from the first minute of the call's window."""
+
+    def make(call: Call, _at: float) -> AnyFault:
+        # A call without a window never gets here.
+        first_ms = (call.start_ms or 0) // _MINUTE_MS * _MINUTE_MS
+        return Changed(changes.add_tick(first_ms + away_ms), name)
+
+    return FaultKind(name, sentence, "retry", make, of_candles=True)
+
+
 _KINDS = (
-    _kind(
-        "throttled-429",
-        "retry",
-        "error 10028 with HTTP status 429",
-        fault_forms.too_many_requests(),
-    ),
+    _kind("throttled-429", "error 10028 with HTTP status 429", too_many_requests()),
     _kind(
         "throttled-429-retry-after",
-        "retry",
         f"error 10028 with HTTP status 429 and Retry-After: {_RETRY_AFTER_S:g}",
-        fault_forms.too_many_requests(_RETRY_AFTER_S),
+        too_many_requests(_RETRY_AFTER_S),
     ),
-    _kind(
-        "throttled-400",
-        "retry",
-        "error 10028 with HTTP status 400",
-        fault_forms.too_many_requests(status=400),
-    ),
-    _kind(
-        "throttled-200",
-        "retry",
-        "error 10028 with HTTP status 200",
-        fault_forms.too_many_requests(status=200),
-    ),
+    _kind("throttled-400", "error 10028 with HTTP status 400", too_many_requests(status=400)),
+    _kind("throttled-200", "error 10028 with HTTP status 200", too_many_requests(status=200)),
     _kind(
         "concurrent",
-        "retry",
         "error 10066, too many calls at once, with HTTP status 400",
-        fault_forms.rpc_error(fault_forms.TOO_MANY_AT_ONCE, "too_many_concurrent_requests"),
+        rpc_error(TOO_MANY_AT_ONCE, "too_many_concurrent_requests"),
     ),
-    _kind(
-        "bad-gateway", "retry", "HTTP status 502 with a page of HTML", fault_forms.server_error()
-    ),
+    _kind("bad-gateway", "HTTP status 502 with a page of HTML", server_error()),
     _kind(
         "internal-error",
-        "retry",
         "error 11094 with HTTP status 500",
-        fault_forms.rpc_error(11094, "internal_server_error", status=500),
+        rpc_error(11094, "internal_server_error", status=500),
     ),
     _kind(
-        "maintenance",
-        "retry",
-        "error 11051 with HTTP status 400",
-        fault_forms.rpc_error(11051, "system_maintenance"),
+        "maintenance", "error 11051 with HTTP status 400", rpc_error(11051, "system_maintenance")
     ),
-    _kind(
-        "closed-door",
-        "stop",
-        "error 11056, anonymous access switched off",
-        fault_forms.closed_door(),
-    ),
-    _kind("reset", "retry", "the connection is reset, without an answer", fault_forms.Reset()),
+    _kind("closed-door", "error 11056, anonymous access switched off", closed_door(), "stop"),
+    _kind("reset", "the connection is reset, without an answer", Reset()),
     _kind(
         "truncated-body",
-        "retry",
         "half of the body that Content-Length announces, then the connection closes",
-        fault_forms.CutOff(),
+        CutOff(),
     ),
-    _kind(
-        "trickle", "retry", "a byte of the body every quarter of a second", fault_forms.Trickle()
-    ),
-    _kind("hang", "retry", "no answer for 120 s, then the connection closes", fault_forms.Hang()),
+    _kind("trickle", "a byte of the body every quarter of a second", Trickle()),
+    _kind("hang", "no answer for 120 s, then the connection closes", Hang()),
     _change(
         "unequal-arrays",
-        "retry",
         "one array is one value shorter than the others",
-        lambda _call, _at: changes.shorten_column(),
+        lambda _at: changes.shorten_column(),
+    ),
+    _change("duplicate-tick", "one candle twice, with the same prices", changes.repeat_candle),
+    _change(
+        "conflicting-tick", "one candle twice, with different prices", changes.contradict_candle
     ),
     _change(
-        "duplicate-tick",
-        "retry",
-        "one candle twice, with the same prices",
-        lambda _call, at: changes.repeat_candle(at),
+        "out-of-order", "the candles in random order", lambda at: changes.shuffle(int(at * 1e9))
     ),
+    _extra("outside-window", "an extra candle, of the minute before the window", -_MINUTE_MS),
+    _extra("off-minute", "an extra candle, 30 seconds after the minute", _MINUTE_MS // 2),
     _change(
-        "conflicting-tick",
-        "retry",
-        "one candle twice, with different prices",
-        lambda _call, at: changes.contradict_candle(at),
+        "whole-numbers", "60000 instead of 60000.0", lambda _at: changes.whole_numbers, "truth"
     ),
-    _change(
-        "out-of-order",
-        "retry",
-        "the candles in random order",
-        lambda _call, at: changes.shuffle(int(at * 1e9)),
-    ),
-    _change(
-        "outside-window",
-        "retry",
-        "an extra candle, of the minute before the window",
-        lambda call, _at: changes.add_tick(_first_minute_ms(call) - _MINUTE_MS),
-    ),
-    _change(
-        "off-minute",
-        "retry",
-        "an extra candle, 30 seconds after the minute",
-        lambda call, _at: changes.add_tick(_first_minute_ms(call) + _HALF_A_MINUTE_MS),
-    ),
-    _change(
-        "whole-numbers",
-        "truth",
-        "60000 instead of 60000.0",
-        lambda _call, _at: changes.whole_numbers,
-    ),
-    _change(
-        "null-cell", "data", "null instead of a close", lambda _call, at: changes.null_cell(at)
-    ),
+    _change("null-cell", "null instead of a close", changes.null_cell, "data"),
     _change(
         "no-data",
-        "data",
         "status no_data, even in the middle of an instrument's life",
-        lambda _call, _at: changes.no_data,
+        lambda _at: changes.no_data,
+        "data",
     ),
     _change(
         "newest-only",
-        "data",
         "only the newer half of the candles",
-        lambda _call, _at: changes.keep_newest_half,
+        lambda _at: changes.keep_newest_half,
+        "data",
     ),
     _change(
-        "missing-minute",
-        "data",
-        "a minute is left out; a retry returns it",
-        lambda _call, at: changes.drop_candle(at),
+        "missing-minute", "a minute is left out; a retry returns it", changes.drop_candle, "data"
     ),
     FaultKind(
         LOST_MINUTE,
@@ -214,8 +176,3 @@ def read_rates(texts: Iterable[str]) -> dict[str, float]:
         except ValueError:
             raise ValueError(f"{pair!r} is not of the form KIND=PROBABILITY") from None
     return rates
-
-
-def _first_minute_ms(call: Call) -> int:
-    """The first minute of a call's window; calls without a window never get here."""
-    return (call.start_ms or 0) // _MINUTE_MS * _MINUTE_MS

@@ -8,6 +8,7 @@ cached.
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 import orjson
 import polars as pl
@@ -76,12 +77,7 @@ class Pages:
     """A universe's pages, with a cache of the most recent ones. Threads may share it."""
 
     def __init__(self, universe: Universe, cache_bytes: int) -> None:
-        """Start with an empty cache.
-
-        Args:
-            universe: whose candles.
-            cache_bytes: for rendered pages; 0 for no cache.
-        """
+        """Start with an empty cache of so many bytes of rendered pages; 0 for no cache."""
         self._universe = universe
         self._blocks = _Blocks(universe)
         # The caller's own function may return other candles at the next call.
@@ -130,7 +126,7 @@ class _Blocks:
 
     def __init__(self, universe: Universe) -> None:
         self._universe = universe
-        self._kept: OrderedDict[tuple[str, int], pl.DataFrame] = OrderedDict()
+        self._kept = lru_cache(_BLOCKS)(self._block)
         self._lock = threading.Lock()
 
     def candles(self, contract: Contract, first: int, end: int) -> pl.DataFrame:
@@ -141,22 +137,14 @@ class _Blocks:
             return pl.DataFrame(schema=CANDLE_SCHEMA)
         numbers = range(start // _BLOCK_MINUTES, (stop - 1) // _BLOCK_MINUTES + 1)
         with self._lock:
-            blocks = [self._block(contract, number) for number in numbers]
+            blocks = [self._kept(contract, number) for number in numbers]
         skipped = numbers.start * _BLOCK_MINUTES
         return pl.concat(blocks).slice(start - skipped, stop - start)
 
     def _block(self, contract: Contract, number: int) -> pl.DataFrame:
-        key = (contract.name, number)
-        block = self._kept.get(key)
-        if block is None:
-            start_ms = contract.first_trade_ms + number * _BLOCK_MINUTES * MINUTE_MS
-            end_ms = start_ms + _BLOCK_MINUTES * MINUTE_MS
-            block = self._universe.candles(contract.name, start_ms, end_ms)
-            self._kept[key] = block
-        self._kept.move_to_end(key)
-        while len(self._kept) > _BLOCKS:
-            self._kept.popitem(last=False)
-        return block
+        start_ms = contract.first_trade_ms + number * _BLOCK_MINUTES * MINUTE_MS
+        end_ms = start_ms + _BLOCK_MINUTES * MINUTE_MS
+        return self._universe.candles(contract.name, start_ms, end_ms)
 
 
 class _Cache:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from basislake.simulator.contracts import inverse_contract, milliseconds, milliseconds_of
 from basislake.simulator.market import CANDLE_SCHEMA, MINUTE_MS, Contract
-from basislake.simulator.universe import Universe, inverse_contract, milliseconds, milliseconds_of
+from basislake.simulator.universe import Universe
 
 RECORDED = ("instrument", "ts", "open", "high", "low", "close", "volume", "cost")
 

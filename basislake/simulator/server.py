@@ -1,16 +1,15 @@
 """Server of the simulated exchange: both hosts on one port of loopback, separated by the path."""
 
-import ipaddress
-import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from basislake.simulator import envelope
 from basislake.simulator.answers import answer, read_window
 from basislake.simulator.calls import CHART_METHOD, HISTORY_PREFIX, Call, Question, read_question
-from basislake.simulator.carry import Carry, MarketCarry
+from basislake.simulator.carry import MarketCarry
 from basislake.simulator.clock import Clock
 from basislake.simulator.control import CONTROL_PREFIX, Control
 from basislake.simulator.counters import Counters, Tally
@@ -22,13 +21,9 @@ from basislake.simulator.refusals import RpcError
 from basislake.simulator.universe import Universe
 from basislake.simulator.wire import Listener, Reply, Request
 
-__all__ = ["Call", "SimulatedExchange", "serve_forever"]
-
 _GOOD = {**JSON, "Cache-Control": "no-store"}
 _INTERRUPT_POLL_S = 0.2
 DEFAULT_CACHE_BYTES = 64_000_000
-
-logger = logging.getLogger(__name__)
 
 
 class SimulatedExchange:
@@ -44,12 +39,11 @@ class SimulatedExchange:
         self,
         universe: Universe,
         *,
-        carry: Carry | None = None,
-        clock: Callable[[], int] | None = None,
+        carry: MarketCarry | None = None,
+        clock: Clock | None = None,
         faults: FaultScript | None = None,
         limit: CreditLimit | None = None,
         most_connections: int = MOST_CONNECTIONS,
-        host: str = "127.0.0.1",
         port: int = 0,
         delay_s: float = 0.0,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
@@ -59,22 +53,17 @@ class SimulatedExchange:
         Args:
             universe: the contracts and their candles.
             carry: funding, delivery prices and settlements; the universe's own by default.
-            clock: the exchange's time in UTC milliseconds; by default a `Clock` stopped at the
-                universe's `now_ms`.
+            clock: the exchange's time; by default stopped at the universe's `now_ms`.
             faults: applied to the answers; an empty script by default.
             limit: refuses calls beyond its credits; None for no limit.
             most_connections: open at once; further ones are refused with HTTP 429.
-            host: address to listen on, of loopback.
             port: port to listen on; 0 for any free one.
             delay_s: additional seconds of each candle call.
             cache_bytes: memory for rendered pages of closed candles; 0 for no cache.
 
         Raises:
-            OSError: the address cannot be used.
-            ValueError: the address is not of loopback.
+            OSError: the port cannot be used.
         """
-        if not ipaddress.ip_address(host).is_loopback:
-            raise ValueError(f"{host} is not an address of loopback, such as 127.0.0.1")
         self.universe = universe
         self.faults = faults or FaultScript()
         self.clock = clock or Clock(universe.now_ms)
@@ -86,7 +75,7 @@ class SimulatedExchange:
         self._control = Control(self._tally, self.clock, self.faults)
         self._stopping = threading.Event()
         self._listener = Listener(
-            (host, port), self._respond, self._turn_away, most_connections, self._tally
+            ("127.0.0.1", port), self._respond, self._turn_away, most_connections, self._tally
         )
 
     @property
@@ -163,7 +152,7 @@ class SimulatedExchange:
         if question.method == CHART_METHOD and self._delay_s:
             self._stopping.wait(self._delay_s)
         if self._limit is not None and not self._limit.grants(question.method):
-            self._tally.limited()
+            self._tally.refused("limited")
             return self._too_many(self._limit.status)
         return self._meet(question, self.faults.meet(question, self.clock()))
 
@@ -190,7 +179,7 @@ class SimulatedExchange:
         try:
             body = self._body(question, changes, now_ms, is_sound=broken is None)
         except RpcError as error:
-            self._tally.refused()
+            self._tally.refused("refused")
             refusal = envelope.failure(error.code, error.message, now_ms, error.data)
             return Reply(400, _GOOD, (refusal,), broken)
         return Reply(200, _GOOD, body, broken)
@@ -201,7 +190,7 @@ class SimulatedExchange:
         """The body of a good answer, with its changes."""
         call = question.call()
         if question.method != CHART_METHOD:
-            good = answer(self.universe, self._carry, question, now_ms)
+            good = answer(self._carry, question, now_ms)
             sent = self._changed(good, changes)
             self._tally.answered(call, 0, flawless=is_sound and sent is good, cached=False)
             return (envelope.success(sent, now_ms),)
@@ -234,20 +223,11 @@ class SimulatedExchange:
 
 
 def serve_forever(
-    exchange: SimulatedExchange, announce: Callable[[SimulatedExchange], None] | None = None
+    exchange: SimulatedExchange, announce: Callable[[SimulatedExchange], None]
 ) -> None:
-    """Serve until interrupted (Ctrl-C), then stop.
-
-    Args:
-        exchange: to serve.
-        announce: called once, when the exchange answers.
-    """
-    with exchange:
-        try:
-            if announce is not None:
-                announce(exchange)
-            # In short waits: once Polars is imported, Ctrl-C does not wake an endless one.
-            while not threading.Event().wait(_INTERRUPT_POLL_S):
-                pass
-        except KeyboardInterrupt:
-            logger.info("interrupted")
+    """Serve until interrupted (Ctrl-C), then stop; `announce` is called once it answers."""
+    with exchange, suppress(KeyboardInterrupt):
+        announce(exchange)
+        # In short waits: once Polars is imported, Ctrl-C does not wake an endless one.
+        while not threading.Event().wait(_INTERRUPT_POLL_S):
+            pass

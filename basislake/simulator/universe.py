@@ -13,30 +13,12 @@ from basislake.simulator.contracts import (
     WEEKLY_LIFE,
     dated_name,
     fridays,
-    inverse_contract,
     is_quarter_end,
     listed_contract,
     milliseconds,
-    milliseconds_of,
 )
 from basislake.simulator.market import Contract
 from basislake.simulator.records import NEVER_MS, Record, aged, make_decoys, record
-
-__all__ = [
-    "NEVER_MS",
-    "Host",
-    "Record",
-    "Truth",
-    "Universe",
-    "dated_name",
-    "inverse_contract",
-    "make_universe",
-    "milliseconds",
-    "milliseconds_of",
-    "record",
-    "records",
-    "weekly_universe",
-]
 
 Truth: TypeAlias = Callable[[Contract, int, int], pl.DataFrame]
 

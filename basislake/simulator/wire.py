@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple
@@ -119,10 +120,8 @@ class Listener:
 
     def _wake(self) -> None:
         """Connect once, as on some systems `accept` does not end when its socket is closed."""
-        try:
+        with suppress(OSError):
             socket.create_connection(self.address, timeout=_LONGEST_STOP_S).close()
-        except OSError:
-            logger.debug("the port does not answer")
 
     def _accept(self) -> None:
         while True:
@@ -267,10 +266,8 @@ def _is_gone(connection: socket.socket, seconds: float) -> bool:
 
 def _cut(connection: socket.socket) -> None:
     """Wake the thread that waits on a connection, by closing the connection."""
-    try:
+    with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        logger.debug("a connection was closed already")
 
 
 def _phrase(status: int) -> str:

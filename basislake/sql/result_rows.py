@@ -46,9 +46,6 @@ def print_rows(
 
 def _kind(name: str) -> Kind:
     """A column named like a time of the lake contains times, even if all are midnights."""
-    return Kind.TIME if name in _times() else Kind.PLAIN
-
-
-def _times() -> set[str]:
     columns = (column for table in TABLES.values() for column in table.columns)
-    return {column.name for column in columns if column.type is Type.TIME}
+    is_time = any(column.name == name and column.type is Type.TIME for column in columns)
+    return Kind.TIME if is_time else Kind.PLAIN

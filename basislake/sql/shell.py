@@ -14,8 +14,7 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from basislake.cli.signals import Ended
-from basislake.output.messages import say
-from basislake.output.screen import SCREEN
+from basislake.output.screen import SCREEN, say
 from basislake.output.tables import paragraph
 from basislake.sql.completer import QueryCompleter
 from basislake.sql.examples import EXAMPLES, MARK, text_of
@@ -41,13 +40,7 @@ _UNFINISHED = re.compile(r"""['"]|/\*|\$\w*\$""")
 
 
 def shell(state: State, connection: duck.Connection, format_: str) -> int:
-    """Read statements from the terminal and print their rows, until Ctrl-D; return the exit code.
-
-    Args:
-        state: the lake at one moment.
-        connection: to it.
-        format_: of the rows.
-    """
+    """Answer the statements typed on the terminal, until Ctrl-D; return the exit code."""
     session: PromptSession[str] = PromptSession(
         _PROMPT,
         history=_history(os.environ),

@@ -42,10 +42,8 @@ def database_status(
 
 
 def show_database(tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print the numbers of rows of each table in the lake and in the database.
-
-    Args:
-        tables: of `database_status`.
+    """Print the numbers of rows of each table in the lake and in the database, as
+    `database_status` returns them.
     """
     is_exact = any(row["counted"] for row in tables.values())
     names = ("lake", "ledger", *(["database"] if is_exact else []), "behind", "equal")

@@ -9,7 +9,7 @@ import polars as pl
 from basislake.output.pasting import called
 from basislake.output.units import duration
 from basislake.pipeline.retry_commands import retry_commands
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
 from ingest.backfill.run_records import RUNNING, STUCK, exchange_ahead, runs
 from ingest.datasets import chosen
 from ingest.datasets.candles import CANDLES

@@ -29,9 +29,6 @@ def coins(held: Holdings) -> list[dict[str, Any]]:
     Keys: coin, kind; instruments (known) and with_candles; coverage (status to minutes); newest_ts
     (the newest minute with a raw candle, or None); and for those in scope in_scope, complete,
     current, begun, not_begun and minutes (see `ingest.plan.completeness`).
-
-    Args:
-        held: the content of the lake in its scope.
     """
     joined = held.coverage.filter(IS_CANDLES).join(held.known, on="instrument", how="right")
     is_present = pl.col("status") == "present"

@@ -20,11 +20,7 @@ _COLUMNS = ("run", "state", "calls", "candles", "failed", Heading("lasted", Kind
 
 
 def show_running(running: Sequence[Mapping[str, Any]]) -> None:
-    """Print what the running runs are doing.
-
-    Args:
-        running: records of runs, see `ingest.backfill.run_records`.
-    """
+    """Print what the running runs are doing, by their `ingest.backfill.run_records`."""
     for record in running:
         paragraph(running_line(record))
         if isinstance(record.get("follow"), Mapping):
@@ -34,11 +30,7 @@ def show_running(running: Sequence[Mapping[str, Any]]) -> None:
 
 
 def show_ended(ended: Sequence[Mapping[str, Any]]) -> None:
-    """Print what the last runs did.
-
-    Args:
-        ended: records of runs, the last first.
-    """
+    """Print what the last runs did, by their records, the last first."""
     if not ended:
         return
     rows = [_row(record) for record in ended[:_SHOWN_RUNS]]

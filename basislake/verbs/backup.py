@@ -4,11 +4,11 @@ import time
 
 from basislake import PROGRAM
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.tables import print_table
 from basislake.output.units import duration, size
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from lake import Lake
 from lake import open as open_lake
 from lake.backup.copy import Copied, copy

@@ -4,13 +4,13 @@ from dataclasses import asdict
 from datetime import datetime
 
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.tables import print_figures
 from basislake.pipeline.build import build_in_engine
 from basislake.pipeline.engines import Engine
-from basislake.settings.lake_and_database import check_exists, lake_flag
+from basislake.settings.named_lake import check_exists, lake_flag
 from basislake.status.status import is_behind
 from lake import Lake
 from lake.batches import newest_batch

@@ -9,9 +9,9 @@ import polars as pl
 
 from basislake.output.columns import Heading, Kind
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.output.tables import print_table
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from ingest.plan.selection import select
 from lake import Lake
 from lake.carry_tables import FUNDING

@@ -9,13 +9,13 @@ import click
 
 from basislake.cli import defaults
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_commands, print_table
 from basislake.pipeline.run import run_all
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import database, lake_flag
+from basislake.settings.named_lake import lake_flag
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import recent_universe
 from ingest.plan.selection import Selection
@@ -113,7 +113,7 @@ def demo(uri: str, postgres: str, *, as_json: bool) -> int:
     with SimulatedExchange(universe) as server:
         settings = ExchangeSettings(server.www_url, server.history_url, rate=0)
         settings.check(lake)
-        with database(postgres, lake) as address:
+        with Target(postgres).open(lake) as address:
             summary, code = run_all(lake, settings, Selection(), Target(address))
             answers = _ask(address)
     if as_json:

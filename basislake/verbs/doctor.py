@@ -16,7 +16,7 @@ from basislake.doctor.saved_replies import as_json as plain
 from basislake.doctor.saved_replies import read, save
 from basislake.output.columns import Heading, Kind
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings

@@ -11,7 +11,7 @@ import polars as pl
 
 from basislake.cli.defaults import NOW
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.simulator.clock import Clock
 from basislake.simulator.departures import DEPARTURES, depart
 from basislake.simulator.faults import FaultScript

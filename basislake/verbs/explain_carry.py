@@ -16,7 +16,7 @@ from basislake.output.columns import Heading, Kind
 from basislake.output.json_output import print_json
 from basislake.output.tables import paragraph, print_table
 from basislake.pipeline.build_as_of import opened
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from lake import Lake
 from lake.counted_words import counted
 from lake.table import Column, Type

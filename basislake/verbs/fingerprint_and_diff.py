@@ -6,11 +6,11 @@ from typing import TypeAlias
 import click
 
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.pipeline.build_as_of import opened
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from lake import Lake
 from lake import open as open_lake
 from lake.batches import newest_batch
@@ -65,14 +65,7 @@ def diff(a: int | datetime, b: AsOf, lake: Lake, other: str | None, *, as_json: 
 def _print(found: Fingerprint, *, as_json: bool) -> None:
     if as_json:
         # Nothing but content: the objects of two equal lakes are equal.
-        print_json(
-            {
-                "lake": found.lake,
-                "tables": found.tables,
-                "rows": found.rows,
-                "damaged": found.damaged,
-            }
-        )
+        print_json(found)
         return
     available = line_length()
     for name, digest in {**found.tables, "lake": found.lake}.items():

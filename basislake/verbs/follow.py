@@ -7,8 +7,7 @@ from basislake.follow.background_tasks import Work
 from basislake.follow.follow import Follower
 from basislake.follow.followed import Followed
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
-from basislake.output.screen import SCREEN
+from basislake.output.screen import SCREEN, say
 from basislake.output.units import duration
 from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access

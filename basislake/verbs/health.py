@@ -4,9 +4,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from basislake.status.health import Health
 from basislake.status.health import health as health_of
 from lake import Lake

@@ -8,12 +8,12 @@ import polars as pl
 from basislake import PROGRAM
 from basislake.output.columns import Heading
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
 from basislake.pipeline.fetch import instrument_counts
 from basislake.pipeline.fetch_with_progress import log_discovery
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from ingest.discover import Discovery, discover
 from ingest.plan.scope import as_json as scope_as_json
 from ingest.plan.scope import outside, scope_of

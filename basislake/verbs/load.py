@@ -3,13 +3,13 @@
 from dataclasses import asdict
 
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called
+from basislake.output.screen import say
 from basislake.output.tables import print_figures
 from basislake.pipeline.load import loaded
 from basislake.pipeline.load_checks import compare_logged, show_comparison, show_preview
 from basislake.settings.database_target import Target
-from basislake.settings.lake_and_database import check_exists, lake_flag
+from basislake.settings.named_lake import check_exists, lake_flag
 from lake import Lake
 from lake.counted_words import counted
 from lake.errors import LoadError, UsageError

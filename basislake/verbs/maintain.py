@@ -7,7 +7,7 @@ from basislake import PROGRAM
 from basislake.output.json_output import print_json
 from basislake.output.progress import Progress
 from basislake.output.tables import print_table
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from lake import Lake
 from lake.maintenance.maintain import Maintained
 from lake.maintenance.maintain import maintain as maintain_lake

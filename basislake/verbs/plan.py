@@ -8,14 +8,14 @@ import click
 
 from basislake.output.columns import Heading, Kind
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
 from basislake.output.units import duration, size
 from basislake.pipeline.estimates import BASIS, estimate
 from basislake.pipeline.fetch import knows_nothing
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
 from ingest.plan.planner import make_plans, plan_figures
@@ -101,7 +101,6 @@ def _row(plan: Plan, record: dict[str, Any], kinds: dict[str, str]) -> dict[str,
 def _show(
     figures: dict[str, Any], rows: list[dict[str, Any]], chosen: Selection, rate: Expected
 ) -> None:
-    needed = [row for row in rows if row["windows"]]
     columns: list[str | Heading] = [
         "instrument",
         Heading("from", rank=1),
@@ -110,17 +109,8 @@ def _show(
         "candles",
         Heading("in the lake", Kind.SIZE),
     ]
-    cells = [
-        [
-            row["instrument"],
-            row["start"],
-            row["end"],
-            row["windows"],
-            row["candles"],
-            row["lake_bytes"],
-        ]
-        for row in needed
-    ]
+    names = ("instrument", "start", "end", "windows", "candles", "lake_bytes")
+    cells = [[row[name] for name in names] for row in rows if row["windows"]]
     if cells:
         print_table("Plan, by expiry", columns, cells)
         click.echo()
@@ -134,10 +124,10 @@ def _show(
     at_rate = f"{rate.calls_per_second:.3g} calls/s{_SOURCES[rate.rate_source]}"
     lasting = f", {duration(seconds)} at {at_rate}" if seconds else ""
     parts = []
-    if needed:
+    if cells:
         parts.append(
             f"at most {counted(figures['candles'], 'candle')} of "
-            f"{counted(len(needed), 'instrument')}, in {counted(figures['calls'], 'call')}"
+            f"{counted(len(cells), 'instrument')}, in {counted(figures['calls'], 'call')}"
         )
     if others := calls - figures["calls"]:
         parts.append(f"carry data in {counted(others, 'call')}")

@@ -1,23 +1,22 @@
 """`report`: writes the report page, verifies an existing one, and writes the evidence files."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.progress import Progress
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
 from basislake.output.units import size
 from basislake.pipeline.build_as_of import opened
 from basislake.report.evidence import ReportEvidence, evidence
-from basislake.report.lake_facts import Loaded
 from basislake.report.make import Report, make
 from basislake.report.verify import Verified
 from basislake.report.verify import verify as verified_report
 from basislake.settings.database_target import Target
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from lake import Lake
 from lake.counted_words import counted
 from lake.errors import UsageError
@@ -43,7 +42,7 @@ def report(
     check_exists(lake)
     workers = threads or cores()
     with target.known(lake) as uri:
-        loaded = Loaded(uri, target.schema, target.lock_wait_s) if uri else None
+        loaded = replace(target, postgres=uri) if uri else None
         if verify:
             return _verify(lake, output, loaded, workers, as_json=as_json)
         with opened(lake, as_of) as still:
@@ -59,7 +58,7 @@ def report(
 
 
 def _verify(
-    lake: Lake, output: Path | None, loaded: Loaded | None, threads: int, *, as_json: bool
+    lake: Lake, output: Path | None, loaded: Target | None, threads: int, *, as_json: bool
 ) -> int:
     found = verified_report(lake, output, loaded, threads, _progress())
     if as_json:

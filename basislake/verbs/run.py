@@ -4,13 +4,13 @@ import click
 
 from basislake.output.columns import Heading
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called
+from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_commands, print_table
 from basislake.pipeline.run import run_all
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
-from basislake.settings.lake_and_database import lake_flag
+from basislake.settings.named_lake import lake_flag
 from ingest.plan.selection import Selection
 from lake import Lake
 from lake.query.views.fronts import FRONT_QUARTERLY_ROLL_DAYS

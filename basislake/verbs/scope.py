@@ -8,7 +8,7 @@ from basislake import PROGRAM
 from basislake.output.json_output import print_json
 from basislake.output.pasting import called
 from basislake.output.tables import paragraph
-from basislake.settings.lake_and_database import check_exists, lake_flag
+from basislake.settings.named_lake import check_exists, lake_flag
 from ingest.plan.scope import as_json as scope_as_json
 from ingest.plan.scope import described, outside, scope_of, set_scope
 from ingest.plan.selection import Selection

@@ -13,12 +13,12 @@ import polars as pl
 from basislake.output.export import export, objects, readable
 from basislake.output.formats import BINARY, format_of
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
+from basislake.output.screen import say
 from basislake.output.tables import heading, paragraph, print_table
 from basislake.output.units import size
 from basislake.output.whole_files import replacing
 from basislake.pipeline.build_as_of import opened
-from basislake.settings.lake_and_database import check_exists
+from basislake.settings.named_lake import check_exists
 from basislake.sql.examples import EXAMPLES, MARK, SUBJECTS, named
 from basislake.sql.query_text import query_text
 from basislake.sql.result_rows import print_rows

@@ -9,11 +9,11 @@ import click
 
 from basislake.cli.defaults import EMBEDDED
 from basislake.output.json_output import print_json
-from basislake.output.messages import say
 from basislake.output.pasting import called, pasted
+from basislake.output.screen import say
 from basislake.output.tables import line_length, paragraph, print_table
 from basislake.settings.database_target import Target
-from basislake.settings.lake_and_database import check_exists, lake_flag
+from basislake.settings.named_lake import check_exists, lake_flag
 from basislake.status.database_compared import database_status, show_database
 from basislake.status.next_steps import next_steps, retry_of, show_next
 from basislake.status.overview import show_coins, show_datasets, show_summary, show_tables

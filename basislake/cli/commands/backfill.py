@@ -1,7 +1,5 @@
 """The command `backfill`."""
 
-from typing import Any
-
 import click
 
 from basislake.cli.options import (
@@ -12,6 +10,7 @@ from basislake.cli.options import (
     lake_option,
     no_doctor_option,
     selection_options,
+    verb,
 )
 
 
@@ -29,7 +28,8 @@ from basislake.cli.options import (
 @engine_options
 @no_doctor_option
 @json_option
-def backfill(**given: Any) -> int:
+@verb
+def backfill() -> None:
     """Fetch what the lake lacks; you can kill this at any moment and start it again.
 
     Fetches candles, hourly funding and its monthly totals, delivery prices and daily settlements;
@@ -67,6 +67,3 @@ def backfill(**given: Any) -> int:
         basislake backfill --again --instruments BTC-29MAR24 --since 2024-03-01 --until 2024-03-02
         basislake backfill --engine dask --workers 2
     """
-    from basislake.verbs.backfill import backfill as body
-
-    return body(**given)

@@ -1,18 +1,16 @@
 """The command `backup`."""
 
-from typing import Any
-
 import click
 
-from basislake.cli.completion import folder
-from basislake.cli.options import json_option, lake_option
+from basislake.cli.options import FOLDERS, json_option, lake_option, verb
 
 
 @click.command
-@click.argument("destination", metavar="PATH|URI", shell_complete=folder)
+@click.argument("destination", metavar="PATH|URI", shell_complete=FOLDERS)
 @lake_option
 @json_option
-def backup(**given: Any) -> int:
+@verb
+def backup() -> None:
     """Copy the lake to a folder or an object store, and verify the copy.
 
     Copies only what the destination lacks, so a second backup is quick and an interrupted one
@@ -26,6 +24,3 @@ def backup(**given: Any) -> int:
         basislake backup /mnt/disk/lake
         basislake backup s3://bucket/lake
     """
-    from basislake.verbs.backup import backup as body
-
-    return body(**given)

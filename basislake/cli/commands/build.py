@@ -1,7 +1,5 @@
 """The command `build`."""
 
-from typing import Any
-
 import click
 
 from basislake.cli.options import (
@@ -10,6 +8,7 @@ from basislake.cli.options import (
     engine_options,
     json_option,
     lake_option,
+    verb,
 )
 from basislake.cli.parameter_types import Whole
 
@@ -26,7 +25,8 @@ from basislake.cli.parameter_types import Whole
 )
 @engine_options
 @json_option
-def build(**given: Any) -> int:
+@verb
+def build() -> None:
     """Validate everything that was fetched, and compute the basis of every future.
 
     Writes the tables `candles`, `basis`, `quarantine`, `periods`, `warnings` and `quality`, and the
@@ -44,6 +44,3 @@ def build(**given: Any) -> int:
         basislake build --as-of 1
         basislake build --engine dask --workers 4
     """
-    from basislake.verbs.build import build as body
-
-    return body(**given)

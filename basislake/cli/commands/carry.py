@@ -1,22 +1,28 @@
 """The command `carry`."""
 
-from typing import Any
-
 import click
 
-from basislake.cli.one_minute_options import one_minute_options
-from basislake.cli.options import json_option, lake_option, wide_option
+from basislake.cli.options import (
+    at_option,
+    currency_option,
+    json_option,
+    lake_option,
+    verb,
+    wide_option,
+)
 
 
 @click.command
 @lake_option
-@one_minute_options(
+@at_option(
     "each coin's newest minute with a basis; if that minute ends an hour whose index is not stored "
     "yet, the minute before"
 )
+@currency_option
 @wide_option
 @json_option
-def carry(**given: Any) -> int:
+@verb
+def carry() -> None:
     """Show the carry of each open future at one minute, by expiry.
 
     Shows the annualised basis against the perpetual and against the index of the last full hour;
@@ -30,6 +36,3 @@ def carry(**given: Any) -> int:
         basislake carry
         basislake carry --at 2024-03-28T17:31Z --currency BTC
     """
-    from basislake.verbs.carry import carry as body
-
-    return body(**given)

@@ -1,19 +1,25 @@
 """The command `curve`."""
 
-from typing import Any
-
 import click
 
-from basislake.cli.one_minute_options import one_minute_options
-from basislake.cli.options import json_option, lake_option, wide_option
+from basislake.cli.options import (
+    at_option,
+    currency_option,
+    json_option,
+    lake_option,
+    verb,
+    wide_option,
+)
 
 
 @click.command
 @lake_option
-@one_minute_options("each coin's newest minute with a basis")
+@at_option("each coin's newest minute with a basis")
+@currency_option
 @wide_option
 @json_option
-def curve(**given: Any) -> int:
+@verb
+def curve() -> None:
     """Show the term structure: every open future's basis at one minute, by expiry.
 
     Prices are the closes of that minute. The index price is from the end of the last full hour, up
@@ -27,6 +33,3 @@ def curve(**given: Any) -> int:
         basislake curve
         basislake curve --at 2024-03-28T17:31Z --currency BTC
     """
-    from basislake.verbs.curve import curve as body
-
-    return body(**given)

@@ -1,12 +1,9 @@
 """The command `demo`."""
 
-from typing import Any
-
 import click
 
-from basislake.cli.completion import folder
 from basislake.cli.defaults import DEMO_LAKE, EMBEDDED
-from basislake.cli.options import json_option, wide_option
+from basislake.cli.options import FOLDERS, json_option, verb, wide_option
 
 
 @click.command
@@ -15,21 +12,20 @@ from basislake.cli.options import json_option, wide_option
     "uri",
     metavar="PATH",
     default=DEMO_LAKE,
-    show_default=True,
     help="Folder of the demo's lake and database",
-    shell_complete=folder,
+    shell_complete=FOLDERS,
 )
 @click.option(
     "--postgres",
     metavar="URI",
     default=EMBEDDED,
-    show_default=True,
     help="libpq URI of a database for the simulated data. The demo ignores BASISLAKE_POSTGRES, so "
     "simulated data reaches your own database only if you name it here",
 )
 @wide_option
 @json_option
-def demo(**given: Any) -> int:
+@verb
+def demo() -> None:
     """Run the whole pipeline offline and show the result, in under a minute.
 
     Starts a simulated exchange on this machine and fetches its futures and perpetuals. Builds the
@@ -43,6 +39,3 @@ def demo(**given: Any) -> int:
         basislake demo
         basislake demo --lake ./elsewhere
     """
-    from basislake.verbs.demo import demo as body
-
-    return body(**given)

@@ -1,29 +1,25 @@
 """The command `diff`."""
 
+from functools import partial
 from typing import Any
 
 import click
 
-from basislake.cli.completion import folder
-from basislake.cli.options import F, as_of_option, json_option, lake_option, wide_option
+from basislake.cli.options import FOLDERS, as_of_option, json_option, lake_option, wide_option
 from basislake.cli.parameter_types import BatchOrTime
 from lake.errors import UsageError
-
-
-def _first_option(command: F) -> F:
-    return as_of_option(command, "Another way to give A")
 
 
 @click.command
 @click.argument("a", type=BatchOrTime(), required=False)
 @click.argument("b", type=BatchOrTime(), required=False)
 @lake_option
-@_first_option
+@partial(as_of_option, meaning="Another way to give A")
 @click.option(
     "--other",
     metavar="PATH|URI",
     help="Take B from this other lake",
-    shell_complete=folder,
+    shell_complete=FOLDERS,
 )
 @wide_option
 @json_option

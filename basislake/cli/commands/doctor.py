@@ -1,12 +1,11 @@
 """The command `doctor`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from basislake.cli.database_options import reading_options
-from basislake.cli.options import exchange_options, json_option, lake_option, wide_option
+from basislake.cli.options import exchange_options, json_option, lake_option, verb, wide_option
 
 
 @click.command
@@ -27,7 +26,8 @@ from basislake.cli.options import exchange_options, json_option, lake_option, wi
 )
 @wide_option
 @json_option
-def doctor(**given: Any) -> int:
+@verb
+def doctor() -> None:
     """Check whether this machine and the exchange behave as basislake assumes.
 
     Each check shows the assumption, what was seen, and the result: ok, differs, or cannot tell. On
@@ -46,6 +46,3 @@ def doctor(**given: Any) -> int:
         basislake doctor --no-exchange --postgres postgresql://db.example/market
         basislake doctor --replay lake-data/runs/doctor-TIME.json    # the path that doctor printed
     """
-    from basislake.verbs.doctor import doctor as body
-
-    return body(**given)

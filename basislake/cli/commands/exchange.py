@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from basislake.cli import defaults
-from basislake.cli.options import json_option
+from basislake.cli.options import json_option, verb
 from basislake.cli.parameter_types import Number, Time, Whole
 from basislake.simulator.limit import MOST_CONNECTIONS
 
@@ -158,7 +157,8 @@ class _Sections(click.Command):
     help="Memory for rendered answers, to serve them again  [default: 64, in the full market 8]",
 )
 @json_option
-def exchange(**given: Any) -> int:
+@verb
+def exchange() -> None:
     """Serve a simulated Deribit, on loopback only, until interrupted.
 
     It behaves like the real exchange, including its pitfalls: window ends are inclusive, a call
@@ -190,6 +190,3 @@ def exchange(**given: Any) -> int:
         basislake exchange --port 8603 --running --speed 60 &
         curl -X POST 'http://127.0.0.1:8603/control/clock?advance_s=604800'
     """
-    from basislake.verbs.exchange import exchange as body
-
-    return body(**given)

@@ -21,28 +21,24 @@ from lake.errors import UsageError
         ("basis", "carry", "realised", "index", "premium", "funding", "spread", "maturity")
     ),
     default="basis",
-    show_default=True,
     help="Which number to explain",
 )
 @click.option(
     "--days",
     type=click.Choice(("7", "30", "60", "90", "120", "180")),
     default="90",
-    show_default=True,
     help="For maturity: distance to expiry",
 )
 @click.option(
     "--method",
     type=click.Choice(("forward", "linear", "nearest")),
     default="forward",
-    show_default=True,
     help="For maturity: how to interpolate between two expiries",
 )
 @click.option(
     "--reference",
     type=click.Choice(("perpetual", "index")),
     default="perpetual",
-    show_default=True,
     help="For maturity: price that the basis refers to",
 )
 @lake_option

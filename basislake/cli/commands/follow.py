@@ -1,7 +1,8 @@
 """The command `follow`."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,7 @@ from basislake.cli.options import (
     json_option,
     lake_option,
     selection_options,
+    verb,
 )
 from basislake.cli.parameter_types import Whole
 
@@ -75,10 +77,6 @@ def _schedule_options(command: F) -> F:
     return grouped(command, options, _schedule, "schedule")
 
 
-def _json_option(command: F) -> F:
-    return json_option(command, "Print one JSON object at the end")
-
-
 @click.command
 @lake_option
 @exchange_options
@@ -95,8 +93,9 @@ def _json_option(command: F) -> F:
     "PGPASSWORD or ~/.pgpass instead",
 )
 @schema_option("Schema of the tables, created if missing")
-@_json_option
-def follow(**given: Any) -> int:
+@partial(json_option, meaning="Print one JSON object at the end")
+@verb
+def follow() -> None:
     """Keep the lake current until Ctrl-C, SIGTERM or SIGHUP, which end it with exit code 0.
 
     First fetches what is missing, as `backfill` does. After a restart this includes the minutes
@@ -116,6 +115,3 @@ def follow(**given: Any) -> int:
         basislake follow --currency BTC
         basislake follow --every 5 --build-every 30 --postgres embedded
     """
-    from basislake.verbs.follow import follow as body
-
-    return body(**given)

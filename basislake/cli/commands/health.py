@@ -1,10 +1,8 @@
 """The command `health`."""
 
-from typing import Any
-
 import click
 
-from basislake.cli.options import MOST_HOURS, json_option, lake_option, wide_option
+from basislake.cli.options import MOST_HOURS, json_option, lake_option, verb, wide_option
 from basislake.cli.parameter_types import Number
 
 # A daily run, and two hours in which it may finish.
@@ -23,7 +21,8 @@ _DEFAULT_HOURS = 26.0
 )
 @wide_option
 @json_option
-def health(**given: Any) -> int:
+@verb
+def health() -> None:
     """Check that the lake is fresh and nothing failed: exit code 0, or 1 with each problem named.
 
     Checks only the lake's scope (`basislake scope`). Problems: the newest minute of a coin is older
@@ -37,6 +36,3 @@ def health(**given: Any) -> int:
     Example:
         basislake health --max-age 2
     """
-    from basislake.verbs.health import health as body
-
-    return body(**given)

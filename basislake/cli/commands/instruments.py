@@ -1,29 +1,26 @@
 """The command `instruments`."""
 
-from typing import Any
+from functools import partial
 
 import click
 
 from basislake.cli.options import (
-    F,
     exchange_options,
     json_option,
     lake_option,
     selection_options,
+    verb,
     wide_option,
 )
-
-
-def _selection_options(command: F) -> F:
-    return selection_options(
-        command, "No effect here: without flags, all stored instruments are listed"
-    )
 
 
 @click.command
 @lake_option
 @exchange_options
-@_selection_options
+@partial(
+    selection_options,
+    meaning_of_all="No effect here: without flags, all stored instruments are listed",
+)
 @click.option(
     "--left-out",
     is_flag=True,
@@ -33,7 +30,8 @@ def _selection_options(command: F) -> F:
 @click.option("--offline", is_flag=True, help="List what is stored, without calling the exchange")
 @wide_option
 @json_option
-def instruments(**given: Any) -> int:
+@verb
+def instruments() -> None:
     """Discover every dated BTC and ETH future and the perpetuals, store and list them.
 
     Active instruments come from www.deribit.com, expired ones from history.deribit.com: four calls
@@ -55,6 +53,3 @@ def instruments(**given: Any) -> int:
         basislake instruments --since 2024-03-01 --until 2024-04-01
         basislake instruments --json > instruments.json
     """
-    from basislake.verbs.instruments import instruments as body
-
-    return body(**given)

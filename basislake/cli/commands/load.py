@@ -1,11 +1,9 @@
 """The command `load`."""
 
-from typing import Any
-
 import click
 
 from basislake.cli.database_options import target_options
-from basislake.cli.options import json_option, lake_option, wide_option
+from basislake.cli.options import json_option, lake_option, verb, wide_option
 
 
 @click.command
@@ -18,7 +16,8 @@ from basislake.cli.options import json_option, lake_option, wide_option
 @click.option("--verify", is_flag=True, help="Compare every cell with the lake; load nothing")
 @wide_option
 @json_option
-def load(**given: Any) -> int:
+@verb
+def load() -> None:
     """Load the curated tables into PostgreSQL; send only partitions whose content changed.
 
     A partition is one instrument's calendar month, or a whole small table. `load` creates a missing
@@ -36,6 +35,3 @@ def load(**given: Any) -> int:
         basislake load --verify
         basislake load --keep      # leaves the embedded PostgreSQL running, for psql
     """
-    from basislake.verbs.load import load as body
-
-    return body(**given)

@@ -1,10 +1,8 @@
 """The command `maintain`."""
 
-from typing import Any
-
 import click
 
-from basislake.cli.options import MOST_HOURS, json_option, lake_option
+from basislake.cli.options import MOST_HOURS, json_option, lake_option, verb
 from basislake.cli.parameter_types import Number
 
 
@@ -25,7 +23,8 @@ from basislake.cli.parameter_types import Number
 )
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be done, change nothing")
 @json_option
-def maintain(**given: Any) -> int:
+@verb
+def maintain() -> None:
     """Compact small files, delete replaced files and files that killed processes left, write
     checkpoints, and clean the logs.
 
@@ -39,6 +38,3 @@ def maintain(**given: Any) -> int:
         basislake maintain
         basislake maintain --dry-run
     """
-    from basislake.verbs.maintain import maintain as body
-
-    return body(**given)

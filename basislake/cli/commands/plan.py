@@ -1,7 +1,5 @@
 """The command `plan`."""
 
-from typing import Any
-
 import click
 
 from basislake.cli.options import (
@@ -10,6 +8,7 @@ from basislake.cli.options import (
     json_option,
     lake_option,
     selection_options,
+    verb,
     wide_option,
 )
 
@@ -23,7 +22,8 @@ from basislake.cli.options import (
 @click.option("--again", is_flag=True, help="Also count what `backfill --again` fetches again")
 @wide_option
 @json_option
-def plan(**given: Any) -> int:
+@verb
+def plan() -> None:
     """Show what a backfill would fetch, and write nothing.
 
     Lists calls, candles and bytes of each instrument in the lake's scope, sorted by expiry, and the
@@ -39,6 +39,3 @@ def plan(**given: Any) -> int:
         basislake plan --data funding,deliveries
         basislake plan --rate 20 --json
     """
-    from basislake.verbs.plan import plan as body
-
-    return body(**given)

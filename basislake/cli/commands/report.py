@@ -1,12 +1,11 @@
 """The command `report`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from basislake.cli.database_options import reading_options
-from basislake.cli.options import MOST_THREADS, as_of_option, json_option, lake_option
+from basislake.cli.options import MOST_THREADS, as_of_option, json_option, lake_option, verb
 from basislake.cli.parameter_types import Whole
 
 
@@ -37,7 +36,8 @@ from basislake.cli.parameter_types import Whole
     help="Partitions read at once for the fingerprint, as many as cores by default",
 )
 @json_option
-def report(**given: Any) -> int:
+@verb
+def report() -> None:
     """Write one HTML page about the content of the lake and the database, and the same as JSON.
 
     The page needs no network and opens from disk, also on a phone. Below each chart or table is its
@@ -71,6 +71,3 @@ def report(**given: Any) -> int:
         basislake report --verify
         basislake report --output ./report --evidence ./evidence
     """
-    from basislake.verbs.report import report as body
-
-    return body(**given)

@@ -1,20 +1,16 @@
 """The command `restore`."""
 
+from functools import partial
 from typing import Any
 
 import click
 
-from basislake.cli.completion import folder
-from basislake.cli.options import F, json_option, lake_option
-
-
-def _lake_option(command: F) -> F:
-    return lake_option(command, "Folder or object-store URI to restore to")
+from basislake.cli.options import FOLDERS, json_option, lake_option
 
 
 @click.command
-@click.argument("source", metavar="PATH|URI", shell_complete=folder)
-@_lake_option
+@click.argument("source", metavar="PATH|URI", shell_complete=FOLDERS)
+@partial(lake_option, meaning="Folder or object-store URI to restore to")
 @json_option
 def restore(**given: Any) -> int:
     """Copy a backup to --lake, and verify the copy as `backup` does.

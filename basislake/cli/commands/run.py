@@ -1,7 +1,5 @@
 """The command `run`."""
 
-from typing import Any
-
 import click
 
 from basislake.cli.database_options import target_options
@@ -12,6 +10,7 @@ from basislake.cli.options import (
     lake_option,
     no_doctor_option,
     selection_options,
+    verb,
 )
 
 
@@ -24,7 +23,8 @@ from basislake.cli.options import (
 @no_doctor_option
 @click.option("--no-load", is_flag=True, help="Skip PostgreSQL: create and change no database")
 @json_option
-def run(**given: Any) -> int:
+@verb
+def run() -> None:
     """Run the whole pipeline: discover, backfill, build, load, report. You can kill it at any
     moment; a rerun does only what is left.
 
@@ -49,6 +49,3 @@ def run(**given: Any) -> int:
         basislake run --currency BTC --since 2024-03-01 --no-load
         basislake run
     """
-    from basislake.verbs.run import run as body
-
-    return body(**given)

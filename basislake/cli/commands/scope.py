@@ -1,22 +1,22 @@
 """The command `scope`."""
 
-from typing import Any
+from functools import partial
 
 import click
 
-from basislake.cli.options import F, data_option, json_option, lake_option, selection_options
-
-
-def _selection_options(command: F) -> F:
-    return selection_options(command, "All instruments; alone, it sets the scope to everything")
+from basislake.cli.options import data_option, json_option, lake_option, selection_options, verb
 
 
 @click.command
 @lake_option
-@_selection_options
+@partial(
+    selection_options,
+    meaning_of_all="All instruments; alone, it sets the scope to everything",
+)
 @data_option
 @json_option
-def scope(**given: Any) -> int:
+@verb
+def scope() -> None:
     """Show or set which data the lake should contain.
 
     Without flags, prints the scope. The scope of a new lake is everything. Flags replace the whole
@@ -37,6 +37,3 @@ def scope(**given: Any) -> int:
         basislake scope --currency BTC --data candles,funding
         basislake scope --all
     """
-    from basislake.verbs.scope import scope as body
-
-    return body(**given)

@@ -1,13 +1,11 @@
 """The command `sql`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from basislake.cli.completion import file
-from basislake.cli.options import as_of_option, lake_option, wide_option
+from basislake.cli.options import as_of_option, lake_option, verb, wide_option
 from basislake.output.formats import FORMATS
 
 
@@ -18,7 +16,7 @@ def _complete(
     from basislake.sql.examples import EXAMPLES, MARK
 
     if incomplete and not incomplete.startswith(MARK):
-        return file(context, parameter, incomplete)
+        return click.Path().shell_complete(context, parameter, incomplete)
     names = [(MARK + example.name, example.title) for example in EXAMPLES]
     return [
         CompletionItem(name, help=title) for name, title in names if name.startswith(incomplete)
@@ -48,7 +46,8 @@ def _complete(
 )
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as a JSON list")
-def sql(**given: Any) -> int:
+@verb
+def sql() -> None:
     """Query the lake's tables and views in SQL (DuckDB); times are UTC.
 
     QUERY is one of: SQL text; FILE.sql; `-` (standard input); @NAME, an example query
@@ -73,6 +72,3 @@ def sql(**given: Any) -> int:
         echo "FROM instruments" | basislake sql -
         basislake sql "SELECT count(*) FROM basis" --as-of 1
     """
-    from basislake.verbs.sql import sql as body
-
-    return body(**given)

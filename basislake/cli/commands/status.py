@@ -1,20 +1,16 @@
 """The command `status`."""
 
-from typing import Any
+from functools import partial
 
 import click
 
 from basislake.cli.database_options import target_options
-from basislake.cli.options import F, json_option, lake_option, wide_option
-
-
-def _target_options(command: F) -> F:
-    return target_options(command, "Schema of the tables")
+from basislake.cli.options import json_option, lake_option, verb, wide_option
 
 
 @click.command
 @lake_option
-@_target_options
+@partial(target_options, schema="Schema of the tables")
 @click.option(
     "--exact",
     is_flag=True,
@@ -23,7 +19,8 @@ def _target_options(command: F) -> F:
 )
 @wide_option
 @json_option
-def status(**given: Any) -> int:
+@verb
+def status() -> None:
     """Show how complete the lake is, what is left to fetch, what runs, what failed, and disk use.
 
     Covers the lake's scope (`basislake scope`) up to the exchange's current time. Shows complete
@@ -45,6 +42,3 @@ def status(**given: Any) -> int:
         basislake status --exact
         basislake status --json
     """
-    from basislake.verbs.status import status as body
-
-    return body(**given)

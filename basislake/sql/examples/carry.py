@@ -1,9 +1,9 @@
 """Ready queries about carry, which need funding, delivery prices and settlements."""
 
-from basislake.sql.examples.example import Example, example
+from basislake.sql.examples.example import Example, may_be_empty
 
 CARRY: tuple[Example, ...] = (
-    example(
+    may_be_empty(
         "carry-by-quarter",
         "Realised carry by quarter, after funding",
         "A row per coin and quarter of entry; each day's entry into each future of a week or more "
@@ -20,9 +20,8 @@ CARRY: tuple[Example, ...] = (
         GROUP BY ALL
         ORDER BY coin, quarter
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "basis-against-funding",
         "When basis and funding disagreed",
         "Thirty rows, each a coin and a day, the largest difference first: the mean basis of "
@@ -45,9 +44,8 @@ CARRY: tuple[Example, ...] = (
         ORDER BY abs(difference_pct) DESC
         LIMIT 30
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "richest",
         "Where the curve is richest now",
         "A row per two neighbouring expiries in the newest minute: the forward rate between "
@@ -60,9 +58,8 @@ CARRY: tuple[Example, ...] = (
         WHERE forward_pct IS NOT NULL
         ORDER BY coin, forward_pct DESC
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "rolled-quarterly",
         "The return of rolling a short quarterly",
         "A row per expired quarterly: short the quarterly, long the perpetual, entered at the "
@@ -84,9 +81,8 @@ CARRY: tuple[Example, ...] = (
         WHERE entry = rolled_at
         ORDER BY coin, expires_at
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "best-entry",
         "How long before the expiry an entry was best",
         "A row per coin and weeks to the expiry at entry: mean net carry in percent a year, "
@@ -101,9 +97,8 @@ CARRY: tuple[Example, ...] = (
         GROUP BY ALL
         ORDER BY coin, weeks
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "carry-unknown",
         "Trades whose carry cannot be computed, and why",
         "A row per reason: how many entries, of how many futures, from when to when. No row "
@@ -116,9 +111,8 @@ CARRY: tuple[Example, ...] = (
         GROUP BY ALL
         ORDER BY entries DESC
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "funding-by-month",
         "Funding of a perpetual, by month",
         "A row per perpetual and calendar month: the sum of its hours in percent, the same in "
@@ -129,9 +123,8 @@ CARRY: tuple[Example, ...] = (
         FROM funding_monthly
         ORDER BY instrument, month
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "dearest-days",
         "The days on which holding a perpetual cost most",
         "The 20 days, from 08:00 to 08:00, with the highest funding either way, in percent a "
@@ -143,9 +136,8 @@ CARRY: tuple[Example, ...] = (
         ORDER BY abs(annualised_pct) DESC
         LIMIT 20
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "premium-by-hour",
         "The perpetual's premium by hour of the day",
         "A row per perpetual and hour (UTC): mean premium against the index in basis points, "
@@ -158,9 +150,8 @@ CARRY: tuple[Example, ...] = (
         GROUP BY ALL
         ORDER BY instrument, hour
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "methods",
         "Constant-maturity basis, with three interpolation methods",
         "A row per coin and distance, against the index, in the newest minute 23:59: the same "
@@ -182,9 +173,8 @@ CARRY: tuple[Example, ...] = (
         GROUP BY coin, ts, days
         ORDER BY coin, days
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "open-interest",
         "Open interest by expiry",
         "A row per future with open interest at the newest 08:00: its amount, its share of the "
@@ -201,9 +191,8 @@ CARRY: tuple[Example, ...] = (
         WHERE daily.ts = (SELECT max(ts) FROM open_interest_daily)
         ORDER BY coin, expires_at
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "weighted-basis",
         "The average basis, with three weightings",
         "A row per coin and day: the mean annualised basis of futures of a week or more, "
@@ -213,9 +202,8 @@ CARRY: tuple[Example, ...] = (
         FROM weighted_basis_daily(7)
         ORDER BY coin, ts
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "delivery-gap",
         "How far the perpetual was from the delivery price",
         "A row per expiry: the perpetual's close in the last minute against the delivery "
@@ -230,6 +218,5 @@ CARRY: tuple[Example, ...] = (
         GROUP BY coin, expires_at
         ORDER BY coin, expires_at
         """,
-        has_rows=False,
     ),
 )

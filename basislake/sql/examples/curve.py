@@ -1,6 +1,6 @@
 """Ready queries about the basis by expiry."""
 
-from basislake.sql.examples.example import example
+from basislake.sql.examples.example import example, may_be_empty
 
 CURVE = (
     example(
@@ -153,7 +153,7 @@ CURVE = (
         ORDER BY coin, days_left
         """,
     ),
-    example(
+    may_be_empty(
         "month-before-expiry",
         "The basis 30 days before each expiry",
         "A row per expired future that has a basis in the minute 30 days before its expiry: both "
@@ -167,7 +167,6 @@ CURVE = (
             AND basis.ts = date_trunc('minute', expires_at - INTERVAL 30 DAY)
         ORDER BY coin, expires_at
         """,
-        has_rows=False,
     ),
     example(
         "last-day",

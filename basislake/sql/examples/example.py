@@ -1,6 +1,7 @@
 """An example query: a question and its SQL."""
 
 from dataclasses import dataclass
+from functools import partial
 from textwrap import dedent
 
 
@@ -26,3 +27,7 @@ class Example:
 def example(name: str, title: str, expect: str, sql: str, *, has_rows: bool = True) -> Example:
     """Return an example query; the indent of its SQL is removed."""
     return Example(name, title, expect, dedent(sql).strip(), has_rows)
+
+
+# Of which a sound lake of a few weeks may give no rows.
+may_be_empty = partial(example, has_rows=False)

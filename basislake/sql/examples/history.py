@@ -1,6 +1,6 @@
 """Ready queries about the basis through time, and about rolls."""
 
-from basislake.sql.examples.example import example
+from basislake.sql.examples.example import example, may_be_empty
 
 HISTORY = (
     example(
@@ -156,7 +156,7 @@ HISTORY = (
         LIMIT 20
         """,
     ),
-    example(
+    may_be_empty(
         "quarterly-rolls",
         "The cost of a roll of the front quarterly",
         "A row per roll, the newest first: the closes of both contracts in one minute, five "
@@ -167,7 +167,6 @@ HISTORY = (
         FROM rolls_by('quarterly', 5)
         ORDER BY ts DESC, coin
         """,
-        has_rows=False,
     ),
     example(
         "rolls",

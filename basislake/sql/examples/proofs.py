@@ -1,9 +1,9 @@
 """Ready queries that verify funding and deliveries."""
 
-from basislake.sql.examples.example import Example, example
+from basislake.sql.examples.example import Example, may_be_empty
 
 PROOFS: tuple[Example, ...] = (
-    example(
+    may_be_empty(
         "funding-proof",
         "Months of funding that cannot be verified",
         "A row per month of a perpetual whose hours are not all stored, or whose sum differs from "
@@ -15,9 +15,8 @@ PROOFS: tuple[Example, ...] = (
         WHERE NOT proved
         ORDER BY instrument, month
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "delivery-proof",
         "Expired futures whose delivery cannot be verified",
         "No row in a complete lake: each expired future was delivered at the delivery price of its "
@@ -28,9 +27,8 @@ PROOFS: tuple[Example, ...] = (
         WHERE NOT proved
         ORDER BY expires_at, instrument
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "index-chain",
         "Hours whose index does not follow from the hour before",
         "No row: the exchange sends each index twice, at the end of its hour and at the start of "
@@ -40,6 +38,5 @@ PROOFS: tuple[Example, ...] = (
         FROM index_chain
         ORDER BY instrument, hour_end
         """,
-        has_rows=False,
     ),
 )

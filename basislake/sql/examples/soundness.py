@@ -1,6 +1,6 @@
 """Ready queries about the completeness and soundness of the data."""
 
-from basislake.sql.examples.example import example
+from basislake.sql.examples.example import example, may_be_empty
 
 SOUNDNESS = (
     example(
@@ -16,7 +16,7 @@ SOUNDNESS = (
         ORDER BY complete_pct, instrument
         """,
     ),
-    example(
+    may_be_empty(
         "gaps",
         "Every gap, and whether the whole venue was silent",
         "A row per interval without candles after an instrument's first one; no row in a complete "
@@ -26,9 +26,8 @@ SOUNDNESS = (
         FROM gaps
         ORDER BY minutes DESC, instrument, start
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "long-gaps",
         "Gaps over 10 minutes",
         "A row per two candles of a future more than 10 minutes apart; none in a complete lake. "
@@ -45,9 +44,8 @@ SOUNDNESS = (
         WHERE ts - previous > INTERVAL '10 minutes'
         ORDER BY instrument, ts
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "failed",
         "What failed, with the reason and the time span",
         "A row per interval of an instrument without an answer: the reason and time of the last "
@@ -67,7 +65,6 @@ SOUNDNESS = (
         GROUP BY ALL
         ORDER BY coverage.dataset, coverage.instrument, coverage.start
         """,
-        has_rows=False,
     ),
     example(
         "coverage",
@@ -83,7 +80,7 @@ SOUNDNESS = (
         ORDER BY base, minutes DESC
         """,
     ),
-    example(
+    may_be_empty(
         "quarantine",
         "Candles that failed validation",
         "A row per rule: how many raw candles broke it, of how many instruments. No row if all "
@@ -95,9 +92,8 @@ SOUNDNESS = (
         GROUP BY rule
         ORDER BY candles DESC, rule
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "ohlc-violations",
         "OHLC violations",
         "No row, as such candles are in `quarantine`. The users' guide has this check; run it on "
@@ -109,9 +105,8 @@ SOUNDNESS = (
         GROUP BY instrument
         ORDER BY instrument
         """,
-        has_rows=False,
     ),
-    example(
+    may_be_empty(
         "unmatched",
         "Candles without a basis",
         "A row per future with candles in minutes in which its perpetual has none; their number "
@@ -122,7 +117,6 @@ SOUNDNESS = (
         GROUP BY instrument
         ORDER BY candles DESC, instrument
         """,
-        has_rows=False,
     ),
     example(
         "currencies",
