@@ -27,6 +27,7 @@ from tests.lakes import built_lake
 from tests.loading import Target, disconnect, fresh_target, keep, small_lake
 from tests.market import NOW, basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
+from tests.processes import Start, programs
 from tests.reporting import MADE_AT
 from tests.servers import Data, copy_data, make_data
 from tests.staged import Staged, make_staged
@@ -57,6 +58,13 @@ def server(universe: Universe) -> Iterator[SimulatedExchange]:
     """An exchange of it."""
     with SimulatedExchange(universe) as running:
         yield running
+
+
+@pytest.fixture
+def started() -> Iterator[Start]:
+    """Starts programs of Python that end with the test."""
+    with programs() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

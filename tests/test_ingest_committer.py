@@ -31,6 +31,7 @@ from lake.snapshot import Snapshot
 from lake.table import BATCH, Table
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
+from tests.clocks import Time
 from tests.lakes import instrument, record
 from tests.strategies import CELLS, T0, candles, minute, raw, span
 
@@ -42,16 +43,6 @@ NO_ANSWER = TransientError("no answer")
 NAMES = ("BTC-PERPETUAL", "ETH-PERPETUAL")
 
 
-class Clock:
-    """Seconds, moved by the test."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def at(tmp_path: Path) -> Lake:
     """A lake that knows two perpetuals: its first batch."""
@@ -61,12 +52,12 @@ def at(tmp_path: Path) -> Lake:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> Time:
+    return Time()
 
 
 @pytest.fixture
-def committer(at: Lake, clock: Clock) -> Iterator[Committer]:
+def committer(at: Lake, clock: Time) -> Iterator[Committer]:
     one = Committer(at, "test 1", MANY, clock)
     yield one
     one.close()
@@ -103,7 +94,7 @@ def stored(at: Lake) -> int:
     return at.snapshot(RAW_CANDLES).rows
 
 
-def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Clock) -> None:
+def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Time) -> None:
     committer, job = Committer(at, "test 1", 3 * BATCHES, clock), tens(5)
     for number in (1, 2):
         committer.add(*answer(job))
@@ -121,9 +112,7 @@ def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Clock) -> Non
     committer.close()
 
 
-def test_a_round_of_a_longer_run_makes_one_commit_of_its_few_windows(
-    at: Lake, clock: Clock
-) -> None:
+def test_a_round_of_a_longer_run_makes_one_commit_of_its_few_windows(at: Lake, clock: Time) -> None:
     committer, job = Committer(at, "test 1", 30, clock, least=40), tens(30)
     for _ in range(30):
         committer.add(*answer(job))
@@ -135,7 +124,7 @@ def test_a_round_of_a_longer_run_makes_one_commit_of_its_few_windows(
 
 
 def test_time_makes_a_commit_due_counted_from_the_first_answer(
-    at: Lake, committer: Committer, clock: Clock
+    at: Lake, committer: Committer, clock: Time
 ) -> None:
     job = tens(2)
     for started_s in (2_000.0, 3_000.0):
@@ -169,7 +158,7 @@ def test_so_many_candles_may_wait_and_no_more(committer: Committer) -> None:
 
 
 def test_answers_that_come_while_a_commit_is_under_way_are_in_the_next_one(
-    at: Lake, clock: Clock
+    at: Lake, clock: Time
 ) -> None:
     committer, job = Committer(at, "test 1", 1, clock), tens(4)
     committer.add(*answer(job))
@@ -254,7 +243,7 @@ def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(
 
 @pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
 def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
-    at: Lake, clock: Clock, table: Table
+    at: Lake, clock: Time, table: Table
 ) -> None:
     committer, job = Committer(at, "test 1", 1, clock), tens(3)
     committer.add(*answer(job))
@@ -284,7 +273,7 @@ def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
     assert at.read(COVERAGE)["end"].to_list() == [minute(30 if table is COVERAGE else 20)]
 
 
-def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clock) -> None:
+def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Time) -> None:
     committer, job = Committer(at, "test 1", 1, clock), tens(1)
     committer.add(*answer(job))
     committer.poll()
@@ -312,7 +301,7 @@ class Interrupted(Lake):
 
 
 @pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
-def test_ctrl_c_does_not_end_a_commit_under_way(at: Lake, clock: Clock, table: Table) -> None:
+def test_ctrl_c_does_not_end_a_commit_under_way(at: Lake, clock: Time, table: Table) -> None:
     hit = Interrupted(at.uri, table)
     committer, job = Committer(hit, "test 1", MANY, clock), tens(2)
     for _ in range(2):

@@ -19,18 +19,9 @@ from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import milliseconds, weekly_universe
 from tests.asking import NOW, START, ask, ask_chart, chart
 from tests.asking import UNIVERSE as TODAY
+from tests.clocks import Time
 
 UNIVERSE = weekly_universe(7, START, NOW, until=NOW + timedelta(weeks=8))
-
-
-class Seconds:
-    """A clock of seconds that the test moves on."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def control(exchange: SimulatedExchange, verb: str, path: str) -> requests.Response:
@@ -45,28 +36,28 @@ def control(exchange: SimulatedExchange, verb: str, path: str) -> requests.Respo
 def test_a_limit_never_grants_more_than_the_pool_and_its_refill(
     calls_per_s: float, burst: float, pauses_s: list[float]
 ) -> None:
-    clock = Seconds()
+    clock = Time(0.0)
     limit = CreditLimit.per_second(calls_per_s, burst=burst, clock=clock)
     granted = 0
     for pause_s in pauses_s:
-        clock.now += pause_s
+        clock.now_s += pause_s
         while limit.grants("get_time"):
             granted += 1
-        assert granted <= burst + clock.now * calls_per_s + 1e-6
+        assert granted <= burst + clock.now_s * calls_per_s + 1e-6
         # And it withholds less than one call.
     assert granted >= 1
 
 
 def test_an_idle_pool_is_full_and_not_fuller() -> None:
-    clock = Seconds()
+    clock = Time(0.0)
     limit = CreditLimit.per_second(2, clock=clock)
     for _ in range(2):
         assert [limit.grants("test") for _ in range(11)] == [True] * 10 + [False]
-        clock.now += 1000
+        clock.now_s += 1000
 
 
 def test_the_published_pools_grant_a_hundred_calls_at_once_and_fifty_lists() -> None:
-    limit = CreditLimit(clock=Seconds())
+    limit = CreditLimit(clock=Time(0.0))
 
     assert sum(limit.grants(CHART) for _ in range(500)) == 100
     assert sum(limit.grants("get_instruments") for _ in range(500)) == 50
@@ -77,11 +68,11 @@ def test_the_published_pools_grant_a_hundred_calls_at_once_and_fifty_lists() -> 
 
 @pytest.mark.parametrize("status", [429, 400, 200])
 def test_a_call_beyond_the_limit_is_answered_with_10028(status: int) -> None:
-    clock = Seconds()
+    clock = Time(0.0)
     limit = CreditLimit(Pool(cost=1, size=2, refill=1), status=status, clock=clock)
     with SimulatedExchange(UNIVERSE, limit=limit) as exchange:
         answers = [ask(exchange, "test") for _ in range(3)]
-        clock.now += 1
+        clock.now_s += 1
         answers.append(ask(exchange, "test"))
         counters = exchange.counters
 
@@ -129,20 +120,20 @@ def test_thirty_two_connections_are_served_at_once() -> None:
 
 
 def test_a_clock_stands_is_set_advanced_and_runs() -> None:
-    seconds = Seconds()
+    seconds = Time(0.0)
     clock = Clock(1000, monotonic=seconds)
-    seconds.now += 5
+    seconds.now_s += 5
     assert clock() == 1000
     clock.advance(2.5)
     assert clock() == 3500
     clock.run(60)
-    seconds.now += 2
+    seconds.now_s += 2
     assert clock() == 123_500
     clock.set(7000)
-    seconds.now += 0.001
+    seconds.now_s += 0.001
     assert clock() == 7060
     clock.run(0)
-    seconds.now += 100
+    seconds.now_s += 100
     assert (clock(), clock.speed) == (7060, 0)
 
 
