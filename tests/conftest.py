@@ -23,7 +23,7 @@ from load.embedded.server import embedded
 from tests import carry_lakes, profiles, session
 from tests.ailing import ailing_lake, gapped_lake
 from tests.hosts import PROXIES, Host, Hosts
-from tests.lakes import built_lake
+from tests.lakes import built_lake, instrument, lake_of
 from tests.loading import Target, disconnect, fresh_target, keep, small_lake
 from tests.market import NOW, basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
@@ -51,6 +51,12 @@ def coin() -> Universe:
 def at(tmp_path: Path) -> Lake:
     """A lake without tables."""
     return open_lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Lake:
+    """A lake that knows a perpetual and holds nothing else."""
+    return lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
 
 
 @pytest.fixture

@@ -31,12 +31,6 @@ MOST_TIMEOUT_S = 3_600
 STOPS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@pytest.fixture
-def server(universe: Universe) -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(universe) as running:
-        yield running
-
-
 def backfilling(
     server: SimulatedExchange, folder: Path, *more: object
 ) -> AbstractContextManager[subprocess.Popen[str]]:

@@ -237,6 +237,8 @@ def test_an_exchange_that_is_away_is_waited_for_and_told_once(
                 done = stop(process, signal.SIGINT)
     assert done.code == 0, done.err
     assert done.err.count("Waiting: ") == 1
+    assert f" WARNING Waiting: {url} cannot be reached: Connection refused." in done.err
+    assert "0 builds, 1 outage; lag " in done.err
     assert re.search(r"Resumed after \d:\d\d:\d\d\.", done.err)
 
 

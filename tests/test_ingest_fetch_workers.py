@@ -31,15 +31,9 @@ from tests.market import small_market, truth
 
 NAME = "BTC-PERPETUAL"
 SUBJECT = candles_of(NAME)
-UNIVERSE = small_market()
+UNIVERSE = small_market(weeks=1)
 MINUTES = truth(UNIVERSE, NAME)["ts"]
 WINDOW = Span(MINUTES[0], MINUTES[600])
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(UNIVERSE) as running:
-        yield running
 
 
 @pytest.fixture

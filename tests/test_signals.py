@@ -16,17 +16,10 @@ from basislake.simulator.server import SimulatedExchange
 from ingest.backfill.run_records import runs
 from lake import Lake
 from tests.gates import Gate
-from tests.lakes import instrument, lake_of
 from tests.market import ROOT, command
 from tests.processes import PATIENCE_S, Start, ended, line_of, wait_until
 
 MANY = "SELECT * FROM range(100000)"
-
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    folder = tmp_path_factory.mktemp("known") / "lake"
-    return lake_of(folder, instruments=[instrument("BTC-PERPETUAL")])
 
 
 @pytest.mark.slow
