@@ -35,6 +35,11 @@ from lake.table import BATCH
 SPEED = 50.0
 MINUTE_MS = 60_000
 ROOT = Path(__file__).parent.parent
+# What the real exchange sent.
+RECORDINGS = ROOT.parent / "shared/recordings"
+needs_recordings = pytest.mark.skipif(
+    not RECORDINGS.exists(), reason="recordings are not kept in this repository"
+)
 # What most tests are about; a selection that names no data is of all.
 CANDLES = Selection(data=("candles",))
 # What a command of a process begins with.

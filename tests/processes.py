@@ -98,10 +98,10 @@ def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool])
         time.sleep(0.02 + 3 * (time.monotonic() - looked_s))
 
 
-def ended(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> Ran:
+def ended(process: subprocess.Popen[str]) -> Ran:
     """Wait for a process to end by itself; return its result."""
     try:
-        out, err = process.communicate(timeout=patience_s)
+        out, err = process.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         pytest.fail(f"It does not end. {_abort(process)}")
     return Ran(process.returncode, out, err)

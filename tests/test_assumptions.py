@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from ingest.assumptions.check import Judgement, Verdict
 from ingest.assumptions.evidence import HOUR_MS, Candidate, Evidence, Seen
 from ingest.deribit.client import Exchange
 from ingest.rate_limit.limiter import Limiter
-from tests.market import NOW, SPEED
+from tests.market import NOW, RECORDINGS, SPEED, needs_recordings
 
 # Which check a departure fails, and whether data could be lost or wrong.
 FAILS = {
@@ -47,8 +46,6 @@ FAILS = {
     "other-refusal": ("rate-refusal", False),
 }
 MOST_CALLS = 20
-RECORDINGS = Path(__file__).parents[2] / "shared" / "recordings" / "carry"
-CANDLES = RECORDINGS.parent / "get_tradingview_chart_data_BTC-PERPETUAL_2025-12-23.json"
 
 
 class Remembering(MarketCarry):
@@ -153,22 +150,22 @@ def test_a_host_that_is_away_differs_and_the_rest_cannot_be_judged(
     assert outcomes[1].verdict is Verdict.OK
 
 
-@pytest.mark.skipif(not RECORDINGS.exists(), reason="recordings are not kept in this repository")
+@needs_recordings
 def test_recorded_replies_are_as_relied_on() -> None:
     def recorded(name: str) -> Any:  # noqa: ANN401  (whatever the exchange sent)
-        return json.loads((RECORDINGS / f"{name}_2026-09-20.json").read_text())
+        return json.loads((RECORDINGS / f"{name}.json").read_text())
 
-    lists = shortening.listed(recorded("get_instruments_BTC_future"))
-    hours = shortening.hours(recorded("get_funding_rate_history_BTC-PERPETUAL"))
-    chart = json.loads(CANDLES.read_text())["result"]
+    lists = shortening.listed(recorded("carry/get_instruments_BTC_future_2026-09-20"))
+    hours = shortening.hours(recorded("carry/get_funding_rate_history_BTC-PERPETUAL_2026-09-20"))
+    chart = recorded("get_tradingview_chart_data_BTC-PERPETUAL_2025-12-23")["result"]
     span = {"start_timestamp": hours["first"] - HOUR_MS, "end_timestamp": hours["last"]}
     results = {
         "active-BTC": lists,
         "active-ETH": {"instruments": {}, "refused": [], "fields": {}},
         "hours": hours,
         "quiet": shortening.candles(chart),
-        "deliveries": recorded("get_delivery_prices_btc_usd"),
-        "delivered": recorded("get_last_settlements_by_currency_BTC"),
+        "deliveries": recorded("carry/get_delivery_prices_btc_usd_2026-09-20"),
+        "delivered": recorded("carry/get_last_settlements_by_currency_BTC_2026-09-20"),
     }
     minutes = {"start_timestamp": chart["ticks"][0], "end_timestamp": chart["ticks"][-1]}
     calls = {

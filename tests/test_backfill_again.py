@@ -47,13 +47,11 @@ def server() -> Iterator[SimulatedExchange]:
         yield exchange
 
 
-def send(
-    server: SimulatedExchange, factor: float | None, name: str = FUTURE, minutes: int = 1
-) -> None:
-    """From now on some minutes of an instrument come so."""
+def send(server: SimulatedExchange, factor: float | None, minutes: int = 1) -> None:
+    """From now on some minutes of the future come so."""
     ms = [milliseconds(AT + i * MINUTE) for i in range(minutes)]
     factors = {"close": None} if factor is None else dict.fromkeys(PRICES, factor)
-    server.faults.add(CHART, None, Changed(altered(factors, *ms)), instrument=name)
+    server.faults.add(CHART, None, Changed(altered(factors, *ms)), instrument=FUTURE)
 
 
 def around(name: str = FUTURE) -> Selection:
@@ -62,16 +60,16 @@ def around(name: str = FUTURE) -> Selection:
     return with_data(few, ["candles"])
 
 
-def close_at(lake: Lake, batch: int | None = None, name: str = FUTURE) -> float | None:
+def close_at(lake: Lake, batch: int | None = None) -> float | None:
     found = PastLake(lake, batch) if batch is not None else lake
-    row = counting(found).filter(instrument=name, ts=AT)
+    row = counting(found).filter(instrument=FUTURE, ts=AT)
     assert row.height == 1
     close: float | None = row["close"][0]
     return close
 
 
-def true_close(name: str = FUTURE) -> float:
-    close: float = truths(UNIVERSE).filter(instrument=name, ts=AT)["close"][0]
+def true_close() -> float:
+    close: float = truths(UNIVERSE).filter(instrument=FUTURE, ts=AT)["close"][0]
     return close
 
 

@@ -62,8 +62,8 @@ def begun(at: Lake, clock: Clock) -> RunRecord:
     return RunRecord(at, "test 1", PLAN, clock)
 
 
-def states(at: Lake, now: datetime, newest: int = 10) -> list[str]:
-    return [record["state"] for record in runs(at, newest, now)]
+def states(at: Lake, now: datetime) -> list[str]:
+    return [record["state"] for record in runs(at, 10, now)]
 
 
 def rewrite(record: RunRecord, at: Lake, **facts: object) -> None:
