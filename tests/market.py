@@ -141,6 +141,13 @@ def basislake(
     return Ran(code, _text(out), _text(err))
 
 
+def status_of(lake: Lake | Path) -> dict[str, Any]:
+    """What `status` says of a lake."""
+    at = lake.uri if isinstance(lake, Lake) else lake
+    found: dict[str, Any] = basislake(None, "status", "--lake", at, "--json").json
+    return found
+
+
 def backup(source: Lake, target: Lake | str, **kwargs: object) -> dict[str, object]:
     """Back a lake up, and return what the command says of it."""
     done = basislake(None, "backup", str(target), "--lake", source.uri, "--json", **kwargs)  # type: ignore[arg-type]

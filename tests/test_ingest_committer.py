@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ingest.backfill import asks
 from ingest.backfill.batch_commit import store
 from ingest.backfill.committer import (
     BATCH_ROWS,
@@ -23,9 +22,9 @@ from ingest.deribit.replies import Page
 from ingest.plan.windows import Plan
 from lake import Lake
 from lake import open as open_lake
-from lake.batches import append, commit_batch, newest_batch
+from lake.batches import newest_batch
 from lake.coverage import Coverage
-from lake.errors import LakeError, TransientError
+from lake.errors import TransientError
 from lake.history.as_of import PastLake
 from lake.snapshot import Snapshot
 from lake.table import BATCH, Table
@@ -241,38 +240,6 @@ def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(
     ]
 
 
-@pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
-def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
-    at: Lake, clock: Time, table: Table
-) -> None:
-    committer, job = Committer(at, "test 1", 1, clock), tens(3)
-    committer.add(*answer(job))
-    committer.flush()
-    folder = Path(at.uri) / table.name
-    away = folder.rename(folder.with_name("away"))
-    folder.write_text("not a folder")
-    job_and_outcome = answer(job)
-    committer.add(*job_and_outcome)
-    assert committer.poll() == []
-    with pytest.raises(LakeError, match=table.name):
-        committer.poll(PATIENCE_S)
-    committer.add(*answer(job))
-    with pytest.raises(LakeError, match=table.name):
-        committer.flush()
-    committer.close()
-    folder.unlink()
-    away.rename(folder)
-    assert stored(at) in (10, 30)
-    # A later run that is answered the same stores each candle once.
-    again = Committer(at, "test 1", 1, clock)
-    again.add(*job_and_outcome)
-    again.flush()
-    again.close()
-    assert stored(at) == (20 if table is RAW_CANDLES else 30)
-    # What was asked is known where it was kept, also where the commit ended thereafter.
-    assert at.read(COVERAGE)["end"].to_list() == [minute(30 if table is COVERAGE else 20)]
-
-
 def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Time) -> None:
     committer, job = Committer(at, "test 1", 1, clock), tens(1)
     committer.add(*answer(job))
@@ -311,23 +278,6 @@ def test_ctrl_c_does_not_end_a_commit_under_way(at: Lake, clock: Time, table: Ta
     assert hit.is_over
     assert saved.stored.written["candles"].rows == stored(at) == 20
     assert at.read(COVERAGE)["end"].to_list() == [minute(20)]
-
-
-def test_of_two_writers_each_keeps_what_it_asked_under_a_number_that_ascends(at: Lake) -> None:
-    one, other = (answer(tens(1, name))[1] for name in NAMES)
-    base = at.snapshot(RAW_CANDLES)
-    number = commit_batch(
-        at, base, [at.write(RAW_CANDLES, raw(NAMES[0], candles(10), 2), NAMES[0])], {}
-    )
-    # The other one commits candles and what it asked before what the first one asked is kept.
-    store(at, [other], "test 1")
-    assert PastLake(at, 3).read(COVERAGE)["instrument"].to_list() == [NAMES[1]]
-    append(at, ASKS, asks.rows_of([one], "test 1", None, T0), number, {})
-    asks.update(at, "test 1")
-    assert at.read(ASKS).select(BATCH, "instrument").rows() == [(3, NAMES[1]), (4, NAMES[0])]
-    assert at.read(COVERAGE).equals(PastLake(at, 4).read(COVERAGE))
-    assert at.read(COVERAGE)["instrument"].to_list() == list(NAMES)
-    assert PastLake(at, 3).read(COVERAGE)["instrument"].to_list() == [NAMES[1]]
 
 
 @pytest.mark.slow

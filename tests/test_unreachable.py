@@ -12,7 +12,7 @@ from lake import Lake
 from lake import open as open_lake
 from lake.errors import TransientError, UnknownHostError, UnreachableError
 from lake.tables import INSTRUMENTS
-from tests.hosts import SECRET, Hosts, clock_of
+from tests.hosts import SECRET, Hosts, clock_of, page
 from tests.lakes import instrument, lake_of
 from tests.market import Ran, basislake
 
@@ -75,15 +75,17 @@ def test_a_plan_gives_up_soon(server: SimulatedExchange, known: Lake) -> None:
     assert (done.code, done.out) == (1, "")
 
 
-def test_the_active_instruments_are_stored_where_only_history_is_away(
-    nowhere: str, server: SimulatedExchange, tmp_path: Path
+def test_the_active_instruments_are_stored_where_only_history_is_away_or_refuses(
+    nowhere: str, host: Hosts, server: SimulatedExchange, tmp_path: Path
 ) -> None:
-    at = tmp_path / "lake"
-    done = asked(server.www_url, nowhere, "instruments", "--lake", at, "--retries", "0")
-    assert done.code == 1
-    assert done.err.count("cannot be reached") == 1
-    assert "Failed: the lists of expired futures: " in done.err
-    assert open_lake(str(at)).read(INSTRUMENTS).height > 0
+    refusing = host(page(403))
+    for url, why in ((nowhere, "cannot be reached"), (refusing.url, "refuses the call")):
+        at = tmp_path / url[-5:]
+        done = asked(server.www_url, url, "instruments", "--lake", at, "--retries", "0", "--json")
+        assert (done.code, len(done.json["failed"]), done.err.count(why)) == (1, 1, 1)
+        assert done.json["failed"][0].startswith(f"the lists of expired futures: {url} {why}")
+        assert open_lake(str(at)).read(INSTRUMENTS).height > 0
+    assert len(refusing.requests) == 1
 
 
 def test_a_connection_that_breaks_is_another_matter(host: Hosts) -> None:
