@@ -205,6 +205,30 @@ def _text(stream: TextIOWrapper) -> str:
     return buffer.getvalue().decode()
 
 
+@contextmanager
+def swift(
+    server: SimulatedExchange, lake: Lake | None = None, *, timeout_s: float = 300.0, retries: int
+) -> Iterator[Exchange]:
+    """A client of an exchange whose waits take no time to speak of."""
+
+    def nap(seconds: float) -> None:
+        time.sleep(seconds / SPEED)
+
+    limiter = Limiter(
+        0,
+        folder=lake.machine_folder if lake else None,
+        url=server.www_url,
+        clock=lambda: time.time() * SPEED,
+        sleep=nap,
+    )
+    urls = (server.www_url, server.history_url)
+    client = Exchange(*urls, limiter=limiter, timeout_s=timeout_s, retries=retries, sleep=nap)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
 def fetch(
     server: SimulatedExchange,
     lake: Lake,
@@ -216,30 +240,13 @@ def fetch(
     repair: bool = False,
     again: bool = False,
 ) -> Result:
-    """Discover and backfill in this process, with waits that take no time to speak of."""
-    limiter = Limiter(
-        0,
-        folder=lake.machine_folder,
-        url=server.www_url,
-        clock=lambda: time.time() * SPEED,
-        sleep=lambda s: time.sleep(s / SPEED),
-    )
-    exchange = Exchange(
-        server.www_url,
-        server.history_url,
-        limiter=limiter,
-        timeout_s=timeout_s,
-        retries=retries,
-        sleep=lambda s: time.sleep(s / SPEED),
-    )
-    try:
+    """Discover and backfill in this process, swiftly."""
+    with swift(server, lake, timeout_s=timeout_s, retries=retries) as exchange:
         discover(exchange, lake, PROGRAM)
         now = exchange.server_time()
         planner = Planner(lake, selection, now, repair=repair, again=again)
         job = Backfill(lake, exchange, planner, PROGRAM, threads=threads, sound=sound_rows())
         return job.run()
-    finally:
-        exchange.close()
 
 
 def coverage(

@@ -1,7 +1,6 @@
 """The assumptions about the exchange: each of them, holding and failing."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -9,19 +8,17 @@ from typing import Any
 import pytest
 
 from basislake.simulator.calls import CHART_METHOD
-from basislake.simulator.carry import MarketCarry, Row
 from basislake.simulator.departures import DEPARTURES, depart
 from basislake.simulator.faults import Fault, too_many_requests
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import Universe, recent_universe
+from basislake.simulator.universe import recent_universe
 from ingest.assumptions import shortening
 from ingest.assumptions.asking import ask_all, ask_first
 from ingest.assumptions.catalogue import CHECKS, judge
 from ingest.assumptions.check import Judgement, Verdict
 from ingest.assumptions.evidence import HOUR_MS, Candidate, Evidence, Seen
 from ingest.deribit.client import Exchange
-from ingest.rate_limit.limiter import Limiter
-from tests.market import NOW, RECORDINGS, SPEED, needs_recordings
+from tests.market import NOW, RECORDINGS, needs_recordings, swift
 
 # Which check a departure fails, and whether data could be lost or wrong.
 FAILS = {
@@ -48,37 +45,17 @@ FAILS = {
 MOST_CALLS = 20
 
 
-class Remembering(MarketCarry):
-    """The carry of a market, each answer of funding computed once."""
-
-    def __init__(self, universe: Universe) -> None:
-        super().__init__(universe)
-        self._answers: dict[tuple[str, int, int], list[Row]] = {}
-
-    def funding(self, instrument: str, after_ms: int, until_ms: int) -> list[Row]:
-        key = (instrument, after_ms, until_ms)
-        if key not in self._answers:
-            self._answers[key] = super().funding(*key)
-        return self._answers[key]
-
-
 @pytest.fixture(name="server", scope="module")
 def fixture_server() -> Iterator[SimulatedExchange]:
     """An exchange whose perpetuals are older than 800 hours, and than a calendar month."""
-    universe = recent_universe(3, NOW, weeks=6)
-    with SimulatedExchange(universe, carry=Remembering(universe)) as server:
+    with SimulatedExchange(recent_universe(3, NOW, weeks=6)) as server:
         yield server
 
 
 @pytest.fixture(name="exchange")
 def fixture_exchange(server: SimulatedExchange) -> Iterator[Exchange]:
-    # Waits are shorter than they would be.
-    limiter = Limiter(0, clock=lambda: time.time() * SPEED, sleep=lambda s: time.sleep(s / SPEED))
-    exchange = Exchange(
-        server.www_url, server.history_url, limiter=limiter, sleep=lambda s: time.sleep(s / SPEED)
-    )
-    yield exchange
-    exchange.close()
+    with swift(server, retries=6) as exchange:
+        yield exchange
     server.faults.clear()
     server.forget_calls()
 

@@ -15,17 +15,16 @@ from basislake.simulator.fault_forms import Changed
 from basislake.simulator.full_market import full_universe
 from basislake.simulator.server import SimulatedExchange
 from ingest.datasets import deliveries, funding_totals, settlements
-from ingest.datasets.dataset import Dataset
 from ingest.datasets.deliveries import DELIVERIES
 from ingest.datasets.funding import FUNDING
 from ingest.datasets.funding import read as read_funding
 from ingest.datasets.funding_totals import FUNDING_TOTALS
 from ingest.datasets.settlements import SETTLEMENTS
 from ingest.deribit.call_counts import CallCounts
-from ingest.deribit.client import Exchange
 from ingest.deribit.replies import Answer, Page
 from lake.errors import LateError, TransientError
 from lake.time.intervals import Span
+from tests.market import swift
 
 NOW = datetime(2020, 10, 1, 12, 0, 30, tzinfo=UTC)
 UNIVERSE = full_universe(3, NOW)
@@ -52,13 +51,8 @@ def fixture_exchange() -> Iterator[SimulatedExchange]:
 
 @pytest.fixture(name="ask")
 def fixture_ask(exchange: SimulatedExchange) -> Iterator[Callable[..., Page]]:
-    client = Exchange(exchange.www_url, exchange.history_url, retries=0)
-
-    def ask(dataset: Dataset, name: str, window: Span, tally: CallCounts | None = None) -> Page:
-        return dataset.ask(client, name, window, tally or CallCounts())
-
-    yield ask
-    client.close()
+    with swift(exchange, retries=0) as client:
+        yield lambda dataset, name, window: dataset.ask(client, name, window, CallCounts())
     exchange.faults.clear()
 
 
