@@ -23,10 +23,11 @@ from load.embedded.server import embedded
 from tests import carry_lakes, profiles, session
 from tests.ailing import ailing_lake, gapped_lake
 from tests.hosts import PROXIES, Host, Hosts
-from tests.lakes import built_lake
+from tests.lakes import built_lake, instrument, lake_of
 from tests.loading import Target, disconnect, fresh_target, keep, small_lake
 from tests.market import NOW, basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
+from tests.processes import Start, programs
 from tests.reporting import MADE_AT
 from tests.servers import Data, copy_data, make_data
 from tests.staged import Staged, make_staged
@@ -53,10 +54,23 @@ def at(tmp_path: Path) -> Lake:
 
 
 @pytest.fixture
+def known(tmp_path: Path) -> Lake:
+    """A lake that knows a perpetual and holds nothing else."""
+    return lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
+
+
+@pytest.fixture
 def server(universe: Universe) -> Iterator[SimulatedExchange]:
     """An exchange of it."""
     with SimulatedExchange(universe) as running:
         yield running
+
+
+@pytest.fixture
+def started() -> Iterator[Start]:
+    """Starts programs of Python that end with the test."""
+    with programs() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
