@@ -127,6 +127,11 @@ def held(lake: Lake) -> pl.DataFrame:
     return lake.scan("raw_candles").collect().sort("instrument", "ts")
 
 
+def names(lake: Lake) -> list[str]:
+    """The instruments on record."""
+    return lake.read(INSTRUMENTS)["instrument"].to_list()
+
+
 def begin(lake: Lake, name: str) -> int:
     """Store the next minute of an instrument as the next batch, which is not complete; return its
     number.

@@ -7,6 +7,8 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
+from lake import Lake
+from lake.files.parquet import DataFile
 from lake.table import BATCH, Table, Type
 from lake.tables import INSTRUMENTS, RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
@@ -88,6 +90,11 @@ def raw(instrument: str, frame: pl.DataFrame, batch: int = 1) -> pl.DataFrame:
 def batch(frame: pl.DataFrame, number: int = 1) -> pl.DataFrame:
     """Rows of a raw table with the number of their batch."""
     return frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH))
+
+
+def written(lake: Lake, name: str, frame: pl.DataFrame) -> DataFile:
+    """A file of raw candles that is not committed."""
+    return lake.write(RAW_CANDLES, batch(frame), name)
 
 
 def instruments(*names: str) -> pl.DataFrame:

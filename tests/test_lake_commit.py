@@ -13,26 +13,16 @@ from lake import Lake
 from lake import open as open_lake
 from lake.batches import commit_batch
 from lake.errors import ConflictError
-from lake.files.parquet import DataFile
 from lake.tables import INSTRUMENTS, RAW_CANDLES, TABLES
-from tests.lakes import append_to, held, stored
-from tests.strategies import batch, candles, instruments, minute, raw
+from tests.lakes import append_to, held, names, stored
+from tests.strategies import batch, candles, instruments, minute, raw, written
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
-
-
-def written(at: Lake, name: str, frame: pl.DataFrame) -> DataFile:
-    """A file of raw candles that is not committed."""
-    return at.write(RAW_CANDLES, batch(frame), name)
 
 
 def view(at: Lake, name: str) -> pl.DataFrame:
     rows = at.duckdb().execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
     return pl.DataFrame(rows, schema=TABLES[name].polars_schema, orient="row")
-
-
-def names(at: Lake) -> list[str]:
-    return at.read(INSTRUMENTS)["instrument"].to_list()
 
 
 def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> None:
