@@ -6,6 +6,7 @@ import shutil
 import signal
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -205,6 +206,19 @@ def proxy(object_store: ObjectStore) -> Iterator[Proxy]:
     between = Proxy(object_store)
     yield between
     between.close()
+
+
+@pytest.fixture
+def remote(object_store: ObjectStore, request: pytest.FixtureRequest) -> Lake:
+    """A lake of the test's own, straight in the store."""
+    store = replace(object_store, scheme=getattr(request, "param", "s3"))
+    return open_lake(store.uri(f"{store.scheme}-{request.node.name[:60]}"), store.options)
+
+
+@pytest.fixture
+def near(proxy: Proxy, remote: Lake) -> Lake:
+    """The same lake as `remote`, behind the proxy."""
+    return open_lake(remote.uri, proxy.store.options)
 
 
 @pytest.fixture

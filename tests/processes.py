@@ -72,6 +72,26 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+def finished(
+    *line: object,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    given: str | None = None,
+) -> Ran:
+    """Run another program to its end, with a text as its input where one is given."""
+    done = subprocess.run(
+        list(map(str, line)),
+        cwd=cwd,
+        env=env,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
 def announced(process: subprocess.Popen[str]) -> Any:  # noqa: ANN401  (whatever it prints)
     """The JSON object that a process prints over several lines, and goes on after."""
     text = ""
