@@ -1,7 +1,6 @@
 """Any history of faults, kills, moved clocks and partial backfills: the lake is always right."""
 
 import contextlib
-import subprocess
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from lake.time.intervals import Span
 from tests.carry import CARRY, carry_truth, stored_carry
 from tests.histories import History, histories
 from tests.market import NOW, command, coverage, fetch, rows, truths
+from tests.processes import running
 
 OPENED = NOW - timedelta(days=9)
 # A null is stored as received, so it is neither false nor true; hanging takes too long here.
@@ -88,15 +88,9 @@ class Histories(History):
     def be_killed(self, calls: int) -> None:
         self.server.forget_calls()
         arguments = ("backfill", "--lake", self.lake.uri, "--retries", "0", "--repair")
-        process = subprocess.Popen(
-            command(self.server, *arguments),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while process.poll() is None and len(self.server.calls) < calls:
-            time.sleep(0.002)
-        process.kill()
-        process.wait()
+        with running(command(self.server, *arguments)) as process:
+            while process.poll() is None and len(self.server.calls) < calls:
+                time.sleep(0.002)
 
     @invariant()
     def coverage_tiles_and_claims_no_more_than_is_there(self) -> None:
