@@ -72,14 +72,6 @@ def rewrite(record: RunRecord, at: Lake, **facts: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | facts))
 
 
-def test_runs_that_began_in_one_second_are_listed_in_their_order(at: Lake, clock: Clock) -> None:
-    begun_ids = []
-    for _ in range(8):
-        begun_ids.append(begun(at, clock).id)
-        clock.move(0.1)
-    assert [record["run"] for record in runs(at, 10, clock())] == begun_ids[::-1]
-
-
 def test_a_record_tells_from_the_start_who_runs_what(at: Lake, clock: Clock) -> None:
     record = begun(at, clock)
     assert re.fullmatch(r"20240405T120000Z-00000[0-9a-f]{3}", record.id)
@@ -130,7 +122,8 @@ def test_the_newest_runs_come_first_and_only_so_many(at: Lake, clock: Clock) -> 
         record = begun(at, clock)
         record.end(state, {})
         ids.append(record.id)
-        clock.move(60)
+        # Within one second.
+        clock.move(0.1)
     assert [record["run"] for record in runs(at, 3, clock())] == ids[:0:-1]
     assert states(at, clock()) == ["refused", "interrupted", "failed", "done"]
     assert runs(at, 0, clock()) == []
