@@ -7,8 +7,7 @@ from pathlib import Path
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.fault_forms import Change, Columns
-from basislake.simulator.faults import Changed, server_error
+from basislake.simulator.fault_forms import Change, Changed, Columns, server_error
 from basislake.simulator.server import SimulatedExchange
 from lake import Lake
 from lake import open as open_lake

@@ -4,8 +4,7 @@ import threading
 from contextlib import AbstractContextManager
 
 from basislake.simulator.calls import CHART_METHOD
-from basislake.simulator.fault_forms import Columns
-from basislake.simulator.faults import Changed
+from basislake.simulator.fault_forms import Changed, Columns
 from basislake.simulator.server import SimulatedExchange
 
 

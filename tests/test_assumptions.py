@@ -9,7 +9,7 @@ import pytest
 
 from basislake.simulator.calls import CHART_METHOD
 from basislake.simulator.departures import DEPARTURES, depart
-from basislake.simulator.faults import Fault, too_many_requests
+from basislake.simulator.fault_forms import Fault, too_many_requests
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import recent_universe
 from ingest.assumptions import shortening

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from basislake.explain.basis import explain
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.faults import Changed, server_error
+from basislake.simulator.fault_forms import Changed, server_error
 from basislake.simulator.server import SimulatedExchange
 from ingest.plan.planner import make_plans
 from ingest.plan.selection import Selection, select, with_data

@@ -15,8 +15,7 @@ from polars.testing import assert_frame_equal
 from basislake.follow.messages import round_line
 from basislake.pipeline.fetch_with_progress import totals_of
 from basislake.simulator.carry_answers import continuation_after
-from basislake.simulator.fault_forms import Changed
-from basislake.simulator.faults import AnyFault, Reset, rpc_error
+from basislake.simulator.fault_forms import AnyFault, Changed, Reset, rpc_error
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe
 from ingest.backfill.results import Result

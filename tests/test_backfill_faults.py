@@ -8,7 +8,8 @@ import pytest
 from basislake.simulator import changes, fault_forms
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.faults import Changed, FaultScript, Hang, Reset
+from basislake.simulator.fault_forms import Changed, Hang, Reset
+from basislake.simulator.faults import FaultScript
 from basislake.simulator.named_faults import KINDS
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe

@@ -12,7 +12,7 @@ from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.carry import MarketCarry
 from basislake.simulator.clock import Clock
 from basislake.simulator.contracts import listed_contract, milliseconds
-from basislake.simulator.faults import Changed, rpc_error, server_error
+from basislake.simulator.fault_forms import Changed, rpc_error, server_error
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import make_universe, weekly_universe
 from ingest.backfill.locks import SubjectLocks

@@ -15,7 +15,7 @@ from hypothesis.stateful import initialize, invariant, rule
 from basislake import PROGRAM
 from basislake.pipeline.build import build_in_engine
 from basislake.simulator.calls import CHART_METHOD as CHART
-from basislake.simulator.faults import AnyFault, Reset, closed_door, server_error
+from basislake.simulator.fault_forms import AnyFault, Reset, closed_door, server_error
 from ingest.backfill.run_records import runs
 from ingest.follow_schedule import Schedule
 from lake.batches import newest_batch

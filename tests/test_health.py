@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from basislake.simulator.clock import Clock
-from basislake.simulator.faults import server_error
+from basislake.simulator.fault_forms import server_error
 from basislake.simulator.server import SimulatedExchange
 from basislake.status.health import health
 from ingest.backfill.run_records import RunRecord

@@ -11,7 +11,7 @@ import pytest
 
 from basislake import PROGRAM
 from basislake.simulator.clock import Clock
-from basislake.simulator.faults import reply
+from basislake.simulator.fault_forms import reply
 from basislake.simulator.records import record
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe

@@ -10,7 +10,7 @@ from basislake.pipeline.engine_workers import ask_from_worker
 from basislake.settings.exchange import ExchangeSettings
 from basislake.simulator import fault_forms
 from basislake.simulator.calls import CHART_METHOD as CHART
-from basislake.simulator.faults import AnyFault, Reset
+from basislake.simulator.fault_forms import AnyFault, Reset
 from basislake.simulator.server import SimulatedExchange
 from ingest.backfill.fetch_workers import Asked, ask, threads_here
 from ingest.datasets.candles import candles_of

@@ -11,7 +11,7 @@ import pytest
 from basislake.cli.main import what_goes_on
 from basislake.output.screen import log_lines
 from basislake.simulator.calls import CHART_METHOD as CHART
-from basislake.simulator.faults import server_error, too_many_requests
+from basislake.simulator.fault_forms import server_error, too_many_requests
 from basislake.simulator.server import SimulatedExchange
 from ingest.rate_limit.limiter import Limiter
 from tests.clocks import Time

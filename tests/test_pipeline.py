@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from basislake.settings.lake_and_database import database
-from basislake.simulator.faults import rpc_error, server_error
+from basislake.simulator.fault_forms import rpc_error, server_error
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.rate_limit.remembered import Remembered

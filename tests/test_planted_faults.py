@@ -16,8 +16,7 @@ from basislake.pipeline.build import build_in_engine
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.fault_forms import Change, Columns
-from basislake.simulator.faults import Changed
+from basislake.simulator.fault_forms import Change, Changed, Columns
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from ingest.plan.selection import select, with_data

@@ -13,7 +13,7 @@ import pytest
 from basislake.settings.lake_and_database import database
 from basislake.simulator.carry import Row
 from basislake.simulator.contracts import listed_contract, milliseconds
-from basislake.simulator.faults import rpc_error
+from basislake.simulator.fault_forms import rpc_error
 from basislake.simulator.replay import replay_universe
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe

@@ -10,7 +10,7 @@ from basislake import PROGRAM
 from basislake.pipeline.retry_commands import retry_arguments
 from basislake.report.evidence import evidence
 from basislake.report.facts import gather
-from basislake.simulator.faults import server_error
+from basislake.simulator.fault_forms import server_error
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from basislake.status.health import health

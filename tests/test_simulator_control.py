@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.clock import Clock
-from basislake.simulator.faults import rpc_error
+from basislake.simulator.contracts import milliseconds
+from basislake.simulator.fault_forms import rpc_error
 from basislake.simulator.limit import GENERAL, SPECIAL, CreditLimit, Pool
 from basislake.simulator.market import MINUTE_MS
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import milliseconds, weekly_universe
+from basislake.simulator.universe import weekly_universe
 from tests.asking import NOW, START, ask, ask_chart, chart
 from tests.asking import UNIVERSE as TODAY
 from tests.clocks import Time

@@ -10,17 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from basislake.simulator.calls import Host
+from basislake.simulator.contracts import milliseconds
 from basislake.simulator.market import MINUTE_MS, Contract, candles, forming
 from basislake.simulator.noise import draw
+from basislake.simulator.records import NEVER_MS
 from basislake.simulator.replay import replay_universe
-from basislake.simulator.universe import (
-    NEVER_MS,
-    Host,
-    Universe,
-    milliseconds,
-    records,
-    weekly_universe,
-)
+from basislake.simulator.universe import Universe, records, weekly_universe
 from tests.asking import NOW, START, UNIVERSE
 from tests.profiles import examples
 

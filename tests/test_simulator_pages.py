@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from basislake.simulator.contracts import milliseconds
 from basislake.simulator.full_market import full_universe
 from basislake.simulator.market import CANDLE_SCHEMA, MINUTE_MS, Contract
 from basislake.simulator.pages import MOST_CANDLES, Pages, cut_window
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import Universe, milliseconds
+from basislake.simulator.universe import Universe
 from tests.asking import UNIVERSE, ask, ask_chart, chart
 from tests.profiles import examples
 

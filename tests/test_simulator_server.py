@@ -6,10 +6,12 @@ import pytest
 import requests
 
 from basislake.simulator.calls import CHART_METHOD as CHART
-from basislake.simulator.calls import Question
-from basislake.simulator.faults import Fault, FaultScript, server_error
+from basislake.simulator.calls import Call, Question
+from basislake.simulator.clock import Clock
+from basislake.simulator.fault_forms import Fault, server_error
+from basislake.simulator.faults import FaultScript
 from basislake.simulator.market import CANDLE_SCHEMA, MINUTE_MS
-from basislake.simulator.server import Call, SimulatedExchange
+from basislake.simulator.server import SimulatedExchange
 from tests.asking import EXPIRED, UNIVERSE, ask, ask_chart, chart
 
 NOW_MINUTE_MS = UNIVERSE.now_ms // MINUTE_MS * MINUTE_MS
@@ -49,7 +51,7 @@ def test_an_unknown_instrument_is_refused(exchange: SimulatedExchange, name: str
 
 
 def test_a_contract_that_is_yet_to_be_listed_is_unknown() -> None:
-    with SimulatedExchange(UNIVERSE, clock=lambda: EXPIRED.listed_ms - 1) as exchange:
+    with SimulatedExchange(UNIVERSE, clock=Clock(EXPIRED.listed_ms - 1)) as exchange:
         assert ask_chart(exchange, EXPIRED.name, 0, 1).status_code == 400
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from basislake.simulator.faults import server_error
+from basislake.simulator.fault_forms import server_error
 from basislake.simulator.server import SimulatedExchange
 from ingest.deribit.client import Exchange
 from lake import Lake
