@@ -1,15 +1,14 @@
 """A gate in front of a simulated exchange's candles, with which a test stops a run at a point."""
 
 import threading
-from types import TracebackType
-from typing import Self
+from contextlib import AbstractContextManager
 
 from basislake.simulator.calls import CHART_METHOD
 from basislake.simulator.fault_forms import Changed, Columns
 from basislake.simulator.server import SimulatedExchange
 
 
-class Gate:
+class Gate(AbstractContextManager["Gate"]):
     """Lets some candle calls be answered and holds others, until it is opened or the block ends."""
 
     def __init__(
@@ -38,16 +37,7 @@ class Gate:
         """Answer all calls from now on."""
         self._opened.set()
 
-    def __enter__(self) -> Self:
-        """Return it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Open it."""
         self.open()
 

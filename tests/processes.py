@@ -66,12 +66,6 @@ def ran(
         return ended(process)
 
 
-def line_of(process: subprocess.Popen[str]) -> str:
-    """The next line that a process prints."""
-    assert process.stdout is not None
-    return process.stdout.readline()
-
-
 def finished(
     *line: object,
     cwd: Path = ROOT,
@@ -100,6 +94,12 @@ def announced(process: subprocess.Popen[str]) -> Any:  # noqa: ANN401  (whatever
         assert line, process.communicate()
         text += line
     return json.loads(text)
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    """The next line that a process prints."""
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool]) -> None:

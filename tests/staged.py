@@ -24,6 +24,8 @@ from transforms.build import BuildResult, build
 
 OPENED = NOW - timedelta(days=9)
 UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",))
+# The same, some of whose weeklies are listed and some expire in the days to come.
+GROWING = weekly_universe(11, OPENED, NOW, currencies=("BTC",), until=NOW + timedelta(days=30))
 # The error when reading curated rows as of a batch without a stored build.
 TOLD = r"is not stored.*`basislake build --as-of {}`"
 CURATED_NAMES = [table.name for table in CURATED if table is not PERIODS]

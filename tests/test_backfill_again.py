@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from basislake.explain.basis import explain
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.fault_forms import Changed, Columns, server_error
+from basislake.simulator.fault_forms import Changed, server_error
 from basislake.simulator.server import SimulatedExchange
 from ingest.plan.planner import make_plans
 from ingest.plan.selection import Selection, select, with_data
@@ -232,8 +232,8 @@ def test_a_kill_leaves_old_rows_or_new_ones_and_the_next_run_finishes(
     lake: Lake, server: SimulatedExchange
 ) -> None:
     before = counting(lake)
-    for name in UNIVERSE.contracts:
-        server.faults.add(CHART, None, Changed(every_close_up), instrument=name)
+    up = Changed(lambda good: good | {n: [cell * 1.01 for cell in good[n]] for n in PRICES})
+    server.faults.add(CHART, None, up)
     with SimulatedExchange(UNIVERSE, faults=server.faults, delay_s=0.3) as slow:
         line = command(slow, "backfill", "--again", "--lake", lake.uri, "--threads", "1")
         height = raw_rows(lake)
@@ -248,7 +248,3 @@ def test_a_kill_leaves_old_rows_or_new_ones_and_the_next_run_finishes(
     assert fetch(server, lake, again=True).failed == []
     now = counting(lake)
     assert (now["close"] / before["close"]).round(9).unique().to_list() == [1.01]
-
-
-def every_close_up(good: Columns) -> Columns:
-    return good | {name: [cell * 1.01 for cell in good[name]] for name in PRICES}

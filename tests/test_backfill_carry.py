@@ -14,7 +14,6 @@ from polars.testing import assert_frame_equal
 
 from basislake.follow.messages import round_line
 from basislake.pipeline.fetch_with_progress import totals_of
-from basislake.simulator.carry import Row
 from basislake.simulator.carry_answers import continuation_after
 from basislake.simulator.fault_forms import AnyFault, Changed, Reset, rpc_error
 from basislake.simulator.server import SimulatedExchange
@@ -102,22 +101,6 @@ def test_all_data_come_to_the_last_digit_and_a_finished_backfill_makes_no_call(
     assert again.datasets["settlements"].complete == len(UNIVERSE.contracts)
 
 
-def newest_hours(rows: list[Row]) -> list[Row]:
-    return rows[-50:]
-
-
-def repeated(rows: list[Row]) -> list[Row]:
-    return [*rows, *rows[-2:]]
-
-
-def contradicted(rows: list[Row]) -> list[Row]:
-    return [*rows, {**rows[3], "interest_1h": 1.0}]
-
-
-def few_days(page: dict[str, Any]) -> dict[str, Any]:
-    return {**page, "data": page["data"][:5]}
-
-
 def shifted(page: dict[str, Any]) -> dict[str, Any]:
     """As if a day had been added since the page before."""
     before = {"date": "2020-09-03", "delivery_price": 1.0}
@@ -137,16 +120,16 @@ def leading_back(page: dict[str, Any]) -> dict[str, Any]:
 
 FAULTS: dict[str, list[tuple[str, int | None, AnyFault]]] = {
     "what helps once": [
-        (FUNDING, 1, Changed(newest_hours)),
+        (FUNDING, 1, Changed(lambda rows: rows[-50:])),
         (TOTAL, 1, Changed(lambda _: "0.1")),
         *((method, 1, Reset()) for method in METHODS),
         *((method, 1, rpc_error(13888, "timed_out", 503)) for method in METHODS),
         (OF_INSTRUMENT, 3, Changed(leading_back)),
-        (FUNDING, 1, Changed(contradicted)),
+        (FUNDING, 1, Changed(lambda rows: [*rows, {**rows[3], "interest_1h": 1.0}])),
     ],
     "short pages and repeats": [
-        (FUNDING, None, Changed(repeated)),
-        (DELIVERIES, None, Changed(few_days)),
+        (FUNDING, None, Changed(lambda rows: [*rows, *rows[-2:]])),
+        (DELIVERIES, None, Changed(lambda page: {**page, "data": page["data"][:5]})),
         (DELIVERIES, 1, Changed(lambda page: page)),
         (DELIVERIES, 1, Changed(shifted)),
         (OF_INSTRUMENT, None, Changed(few_settlements)),
@@ -216,12 +199,8 @@ def test_a_kill_between_the_commits_of_a_batch_loses_nothing_and_stores_nothing_
     assert_true(left)
 
 
-def higher(rows: list[Row]) -> list[Row]:
-    return [{**rows[0], "index_price": 7.0}, *rows[1:]]
-
-
-def broken(rows: list[Row]) -> list[Row]:
-    return [{**rows[0], "index_price": None}, *rows[1:]]
+def first_price(price: float | None) -> Changed:
+    return Changed(lambda rows: [{**rows[0], "index_price": price}, *rows[1:]])
 
 
 def test_a_row_is_replaced_only_where_it_is_asked_again_on_purpose_and_is_sound(
@@ -229,12 +208,12 @@ def test_a_row_is_replaced_only_where_it_is_asked_again_on_purpose_and_is_sound(
 ) -> None:
     fetch(server, at, CARRY)
     first = TRUTH["raw_funding"]["hour_end"][0]
-    server.faults.add(FUNDING, None, Changed(broken))
+    server.faults.add(FUNDING, None, first_price(None))
     spoilt = fetch(server, at, CARRY, again=True).datasets["funding"]
     assert (spoilt.replaced, spoilt.rows_written) == (0, 0)
     assert spoilt.differing > 0
     server.faults.clear()
-    server.faults.add(FUNDING, 1, Changed(higher))
+    server.faults.add(FUNDING, 1, first_price(7.0))
     assert fetch(server, at, CARRY, again=True).datasets["funding"].replaced == 1
     prices = at.scan("raw_funding").filter(hour_end=first).sort(BATCH).collect()["index_price"]
     assert prices.to_list() == [TRUTH["raw_funding"]["index_price"][0], 7.0]

@@ -1,7 +1,6 @@
 """Any history of faults, kills, moved clocks and partial backfills: the lake is always right."""
 
 import contextlib
-import subprocess
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,7 +12,6 @@ from hypothesis.stateful import initialize, invariant, rule
 from polars.testing import assert_frame_equal
 
 from basislake.simulator.named_faults import KINDS
-from basislake.simulator.universe import weekly_universe
 from ingest.datasets import DATASETS
 from ingest.plan.selection import Selection, select, with_data
 from lake.errors import ExchangeError
@@ -21,14 +19,14 @@ from lake.time.intervals import Span
 from tests.carry import CARRY, carry_truth, stored_carry
 from tests.histories import History, histories
 from tests.market import NOW, command, coverage, fetch, rows, truths
+from tests.processes import running
+from tests.staged import GROWING, OPENED
 
-OPENED = NOW - timedelta(days=9)
 # A null is stored as received, so it is neither false nor true; hanging takes too long here.
 LEFT_OUT = ("null-cell", "closed-door", "hang", "trickle")
 FAULTS = sorted(set(KINDS) - set(LEFT_OUT))
-UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",), until=NOW + timedelta(days=30))
 LISTED = [
-    name for name, contract in UNIVERSE.contracts.items() if contract.is_listed(UNIVERSE.now_ms)
+    name for name, contract in GROWING.contracts.items() if contract.is_listed(GROWING.now_ms)
 ]
 
 some_rates = st.dictionaries(st.sampled_from(FAULTS), st.sampled_from([0.02, 0.1, 0.3]), max_size=3)
@@ -39,8 +37,8 @@ class Histories(History):
     """With backfills of any part, which are killed, and a clock that also goes back."""
 
     def __init__(self) -> None:
-        super().__init__(UNIVERSE)
-        self.reached_ms = UNIVERSE.now_ms
+        super().__init__(GROWING)
+        self.reached_ms = GROWING.now_ms
 
     @property
     def latest_ms(self) -> int:
@@ -88,15 +86,9 @@ class Histories(History):
     def be_killed(self, calls: int) -> None:
         self.server.forget_calls()
         arguments = ("backfill", "--lake", self.lake.uri, "--retries", "0", "--repair")
-        process = subprocess.Popen(
-            command(self.server, *arguments),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while process.poll() is None and len(self.server.calls) < calls:
-            time.sleep(0.002)
-        process.kill()
-        process.wait()
+        with running(command(self.server, *arguments)) as process:
+            while process.poll() is None and len(self.server.calls) < calls:
+                time.sleep(0.002)
 
     @invariant()
     def coverage_tiles_and_claims_no_more_than_is_there(self) -> None:
@@ -116,7 +108,7 @@ class Histories(History):
 
     @invariant()
     def rows_of_other_data_are_the_truth_once_and_no_less_than_coverage_says(self) -> None:
-        true = carry_truth(UNIVERSE, self.latest_ms)
+        true = carry_truth(GROWING, self.latest_ms)
         covered = self.lake.scan("coverage").filter(status="present").collect()
         for name, stored in stored_carry(self.lake).items():
             dataset = DATASETS[name.removeprefix("raw_")]
@@ -134,8 +126,8 @@ class Histories(History):
             self.clock.set(self.latest_ms)
             result = fetch(self.server, self.lake, Selection(), repair=True)
             assert not result.all_failed
-            assert rows(self.lake, "raw_candles").equals(truths(UNIVERSE, self.latest_ms))
-            for name, true in carry_truth(UNIVERSE, self.latest_ms).items():
+            assert rows(self.lake, "raw_candles").equals(truths(GROWING, self.latest_ms))
+            for name, true in carry_truth(GROWING, self.latest_ms).items():
                 assert_frame_equal(stored_carry(self.lake)[name], true, check_exact=True)
             for status in ("missing", "failed", "never_asked"):
                 assert not coverage(self.lake, status=status)

@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,7 +22,7 @@ from tests.clusters import HERE, cluster
 from tests.lakes import copied
 from tests.market import basislake, command
 from tests.object_store import ObjectStore, Proxy
-from tests.processes import PATIENCE_S, ended, running, wait_until
+from tests.processes import PATIENCE_S, Start, ended, running, wait_until
 
 NOBODY = Engine("dask://127.0.0.1:1")
 
@@ -145,12 +143,10 @@ def test_a_scheduler_that_does_not_answer_is_named() -> None:
         pass
 
 
-def test_without_dask_the_message_says_how_to_install_it(coin_lake: Lake) -> None:
+def test_without_dask_the_message_says_how_to_install_it(coin_lake: Lake, started: Start) -> None:
     program = (
         "import sys; sys.modules['distributed'] = None; from basislake.cli.main import main; "
         f"main(['build', '--lake', {coin_lake.uri!r}, '--engine', 'dask'])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, "-m pip install distributed" in done.stderr) == (2, True)
+    done = ended(started(program))
+    assert (done.code, "-m pip install distributed" in done.err) == (2, True)

@@ -142,28 +142,22 @@ def test_a_future_is_settled_and_delivered_at_whatever_hour_it_expires(at: Lake,
             one.round()
             if moment == soon:
                 # It is stored soon after the expiry.
-                assert _delivered(at) == expiry
+                rows = at.read(RAW_SETTLEMENTS).filter(instrument=ODD, type="delivery")
+                assert rows["settled_at"].dt.truncate("1s").to_list() == [expiry]
         assert not one.result.failed
     truth = MarketCarry(universe)
-    rows = truth.settlements(ODD, clock())
+    expected = truth.settlements(ODD, clock())
     stored = at.read(RAW_SETTLEMENTS).filter(instrument=ODD).sort("settled_at", descending=True)
-    assert stored["settled_at"].dt.epoch("ms").to_list() == [row["timestamp"] for row in rows]
-    assert stored["index_price"].to_list() == [row["index_price"] for row in rows]
+    assert stored["settled_at"].dt.epoch("ms").to_list() == [row["timestamp"] for row in expected]
+    assert stored["index_price"].to_list() == [row["index_price"] for row in expected]
     assert stored["type"][0] == "delivery"
     days = at.read(RAW_DELIVERIES).filter(pl.col("delivered_at").dt.date() == expiry.date())
-    assert days["delivery_price"].to_list() == [rows[0]["index_price"]]
+    assert days["delivery_price"].to_list() == [expected[0]["index_price"]]
     covered = at.read(COVERAGE).filter(pl.col("instrument").is_in([ODD, "btc_usd"]))
     assert covered.select("dataset", "status", "end").sort("dataset").rows() == [
         ("deliveries", "present", DAYS.floor(morning + timedelta(days=1))),
         ("settlements", "present", DAYS.ceil(expiry)),
     ]
-
-
-def _delivered(at: Lake) -> datetime:
-    """The second in which the future was delivered."""
-    rows = at.read(RAW_SETTLEMENTS).filter(instrument=ODD, type="delivery")
-    settled_at: datetime = rows["settled_at"].item()
-    return settled_at.replace(microsecond=0)
 
 
 def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(

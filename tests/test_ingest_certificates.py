@@ -47,16 +47,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
 def test_a_certificate_that_does_not_verify_is_wrong_usage_and_the_variable_cures_it(
-    host: Hosts, monkeypatch: pytest.MonkeyPatch, certificate: Path, tls: ssl.SSLContext
+    host: Hosts, monkeypatch: pytest.MonkeyPatch, certificate: Path
 ) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
     own = host(page(200, body=b'{"result": 1704067200000}'), tls=tls)
     url = own.url.replace("http", "https")
     found = failure(url)

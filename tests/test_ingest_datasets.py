@@ -104,19 +104,11 @@ def test_a_row_that_may_only_be_late_is_not_taken_for_missing() -> None:
         read_funding(LATE, Span(noon - HOUR, noon))
 
 
-def twice(rows: list[Row]) -> list[Row]:
-    return [*rows, rows[3]]
-
-
-def contradicted(rows: list[Row]) -> list[Row]:
-    return [*rows, {**rows[3], "interest_1h": 1.0}]
-
-
 def test_a_row_that_comes_twice_counts_once(
     ask: Callable[..., Page], exchange: SimulatedExchange
 ) -> None:
     good = ask(FUNDING, NAME, MONTH)
-    exchange.faults.add(FUNDING_METHOD, 1, Changed(twice))
+    exchange.faults.add(FUNDING_METHOD, 1, Changed(lambda rows: [*rows, rows[3]]))
     page = ask(FUNDING, NAME, MONTH)
     assert page.frame.equals(good.frame)
     assert page.duplicates == 1
@@ -143,7 +135,7 @@ def moved(by_ms: int) -> Callable[[list[Row]], list[Row]]:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (contradicted, "twice with different values"),
+        (lambda rows: [*rows, {**rows[3], "interest_1h": 1.0}], "twice with different values"),
         (moved(1), "not at a full hour"),
         (moved(-24 * HOUR_MS), "outside the window"),
         (lambda rows: rows * 3, "rows came"),

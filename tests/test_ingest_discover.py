@@ -23,12 +23,9 @@ from lake.history.as_of import PastLake
 from lake.table import BATCH
 from lake.tables import INSTRUMENTS, RECORDS
 from tests.market import NOW, basislake, swift
+from tests.staged import GROWING
 
 LIST = "get_instruments"
-# Some of its weeklies are listed and some expire in the days to come.
-GROWING = weekly_universe(
-    11, NOW - timedelta(days=9), NOW, currencies=("BTC",), until=NOW + timedelta(days=30)
-)
 # The lists in the order in which they are asked for.
 ORDER = ("active BTC", "active ETH", "expired BTC", "expired ETH")
 

@@ -86,28 +86,24 @@ def test_the_wait_that_the_exchange_asked_for_travels_too() -> None:
     assert error.retry_after_s == 7.0
 
 
-def test_threads_make_no_call_for_an_instrument_once_it_is_refused(
-    server: SimulatedExchange, exchange: Exchange
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (fault_forms.rpc_error(-32602, "Invalid params"), RejectedError),
+        (fault_forms.closed_door(), ClosedDoorError),
+    ],
+)
+def test_threads_make_no_call_once_the_instrument_or_all_of_us_are_refused_and_all_say_so(
+    server: SimulatedExchange, exchange: Exchange, fault: AnyFault, kind: type[ExchangeError]
 ) -> None:
-    server.faults.add(CHART, None, fault_forms.rpc_error(-32602, "Invalid params"))
+    server.faults.add(CHART, None, fault)
     callers = threads_here(exchange, 1)
     futures = [callers.pool.submit(callers.ask, SUBJECT, WINDOW) for _ in range(5)]
     errors = [future.result().error for future in futures]
     callers.pool.shutdown()
-    assert {type(error) for error in errors} == {RejectedError}
+    assert {type(error) for error in errors} == {kind}
     assert server.calls_of(CHART) == 1
     assert sum(future.result().tally.calls for future in futures) == 1
-
-
-def test_threads_make_no_call_once_the_door_is_closed_and_all_say_so(
-    server: SimulatedExchange, exchange: Exchange
-) -> None:
-    server.faults.add(CHART, None, fault_forms.closed_door())
-    callers = threads_here(exchange, 1)
-    futures = [callers.pool.submit(callers.ask, SUBJECT, WINDOW) for _ in range(5)]
-    assert {type(future.result().error) for future in futures} == {ClosedDoorError}
-    callers.pool.shutdown()
-    assert server.calls_of(CHART) == 1
 
 
 def test_a_caller_that_is_stopped_says_so(exchange: Exchange) -> None:

@@ -6,9 +6,8 @@ import pytest
 
 from ingest.deribit.hosts import base_of, shown
 from lake.errors import UsageError
+from tests.hosts import SECRET
 from tests.market import basislake
-
-SECRET = "geheim"  # noqa: S105  (of no account)
 
 
 @pytest.mark.parametrize(

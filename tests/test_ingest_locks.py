@@ -47,16 +47,6 @@ def test_processes_that_claim_at_once_never_share_an_instrument(
     assert all(sorted(pair) == ["False", "True"] for pair in zip(mine, others, strict=True))
 
 
-def test_of_two_runs_in_one_process_one_gets_an_instrument(tmp_path: Path) -> None:
-    one, other = SubjectLocks(tmp_path), SubjectLocks(tmp_path)
-    assert one.take(candles_of("A"))
-    assert not other.take(candles_of("A"))
-    assert other.take(candles_of("B"))
-    one.release(candles_of("A"))
-    assert other.take(candles_of("A"))
-    assert not one.take(candles_of("A"))
-
-
 def test_a_claim_may_be_released_by_another_thread(tmp_path: Path) -> None:
     one, other = SubjectLocks(tmp_path), SubjectLocks(tmp_path)
     thread = threading.Thread(target=one.take, args=[candles_of("A")])

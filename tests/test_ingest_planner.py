@@ -147,17 +147,6 @@ def test_what_was_answered_is_not_planned_again(at: Lake) -> None:
     assert backfill(at, 60) == [(50, 60)]
 
 
-def test_missing_minutes_are_asked_again_until_two_backfills_found_them_missing(at: Lake) -> None:
-    gone = {5, 6, 30}
-    assert backfill(at, 50, gone) == [(0, 50), (5, 31)]
-    found = statuses(at)
-    assert sum(minutes for minutes, status in found if status == "missing") == 3
-    assert backfill(at, 50, gone) == [(5, 31)]
-    assert statuses(at) == found
-    for _ in range(2):
-        assert backfill(at, 50, gone) == []
-
-
 def test_a_missing_minute_that_comes_after_all_is_stored_and_no_longer_missing(at: Lake) -> None:
     backfill(at, 50, gone={5, 6, 30})
     assert backfill(at, 50, gone={5, 30}) == [(5, 31)]

@@ -176,7 +176,7 @@ def test_the_rate_rises_to_its_target_and_then_slowly_past_it(target: float, par
         assert rate_at(later, terms) == pytest.approx(expected * target)
 
 
-@given(limits, st.lists(st.floats(0, 3_000), min_size=2, max_size=10))
+@given(st.floats(0.01, 0.9) | limits, st.lists(st.floats(0, 3_000), min_size=2, max_size=10))
 def test_the_rate_never_falls_without_a_refusal_and_never_passes_the_limit(
     most: float, calls: list[float]
 ) -> None:
@@ -193,11 +193,6 @@ def test_the_rate_never_falls_below_the_slowest_however_often_it_is_refused() ->
         now = state.paused_until
         assert rate_at(state, terms) >= SLOWEST_CALLS_PER_SECOND
     assert rate_at(state, terms) == SLOWEST_CALLS_PER_SECOND
-
-
-@given(st.floats(0.01, 0.9))
-def test_a_limit_below_the_slowest_rate_is_kept_after_a_refusal_too(most: float) -> None:
-    assert rate_at(rising(most, CUT * most), Terms(most)) == most
 
 
 def test_without_a_limit_a_refusal_brings_down_to_what_the_exchange_publishes() -> None:

@@ -8,18 +8,19 @@ from ingest.plan.selection import Selection, choose, select
 from lake.errors import UsageError
 from lake.tables import INSTRUMENTS
 from lake.time.intervals import Span
+from tests.lakes import instrument
 from tests.strategies import minute, span
 
 NAMES = ("BTC-28JUN19", "BTC-27SEP19", "BTC-PERPETUAL", "ETH-28JUN19", "ETH-PERPETUAL")
 
 
 def known(names: Sequence[str] = NAMES) -> pl.DataFrame:
-    rows = []
-    for i, name in enumerate(names):
-        kind, coin = "perpetual" if "PERPETUAL" in name else "future", name[:3]
-        rest = (None, None, None, True, f"{coin}_usd".lower(), "quarterly")
-        rows.append((name, kind, coin, "USD", coin, "inverse", minute(i), *rest))
-    return pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
+    expiries = [None if "PERPETUAL" in name else minute(10**6) for name in names]
+    rows = [
+        {**instrument(name, expires_at), "listed_at": minute(i)}
+        for i, (name, expires_at) in enumerate(zip(names, expiries, strict=True))
+    ]
+    return pl.DataFrame(rows, INSTRUMENTS.polars_schema)
 
 
 def chosen(selection: Selection, names: Sequence[str] = NAMES) -> list[str]:

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from basislake import PROGRAM
 from basislake.cli.main import main
 from basislake.simulator.clock import Clock
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import weekly_universe
 from lake import Lake
 from lake import open as open_lake
 from lake.backup.copy import copy
@@ -31,12 +29,10 @@ from lake.errors import GoneError
 from lake.history.as_of import past
 from lake.tables import BASIS, CANDLES, QUARANTINE, RAW_CANDLES
 from tests.loading import Target, fresh_target
-from tests.market import NOW, arguments, basislake, rows, truths
+from tests.market import arguments, basislake, rows, truths
 from tests.processes import PATIENCE_S
-from tests.staged import built, content, is_same
+from tests.staged import GROWING, built, content, is_same
 
-OPENED = NOW - timedelta(days=9)
-UNIVERSE = weekly_universe(11, OPENED, NOW, currencies=("BTC",), until=NOW + timedelta(days=15))
 _log = logging.getLogger(__name__)
 KILLS = int(os.environ.get("BASISLAKE_TEST_KILLS", "48"))
 # What the commands import when they are called; a fork of a process that has it starts at once.
@@ -90,10 +86,10 @@ def test_commands_that_are_killed_at_any_moment_leave_what_is_true_and_whole(
 ) -> None:
     lake, other = (open_lake(str(tmp_path / name)) for name in ("lake", "copy"))
     target = fresh_target(postgres, lake)
-    clock, victims = Clock(UNIVERSE.now_ms - 4 * 86_400_000), Victims(tmp_path / "output")
+    clock, victims = Clock(GROWING.now_ms - 4 * 86_400_000), Victims(tmp_path / "output")
     kills = Counter[str]()
     held: dict[int, int] = {}
-    with SimulatedExchange(UNIVERSE, clock=clock) as server:
+    with SimulatedExchange(GROWING, clock=clock) as server:
         lines = {
             "instruments": arguments(server, "instruments", "--lake", lake.uri),
             "backfill": arguments(server, "backfill", "--lake", lake.uri),
@@ -120,7 +116,7 @@ def test_commands_that_are_killed_at_any_moment_leave_what_is_true_and_whole(
                 is_loaded_whole(target)
         for line in lines.values():
             assert (done := basislake(None, *line)).code == 0, done.err
-        assert rows(lake, "raw_candles").equals(truths(UNIVERSE, clock()))
+        assert rows(lake, "raw_candles").equals(truths(GROWING, clock()))
     for batch in [*held][:: max(1, len(held) // 20)]:
         assert past(lake, batch).read(RAW_CANDLES).height == held[batch]
     assert built(lake).rebuilt == 0
@@ -136,7 +132,7 @@ def is_true(lake: Lake, now_ms: int) -> None:
     """No raw candle twice, none that the exchange does not have."""
     stored = rows(lake, "raw_candles")
     assert stored.select("instrument", "ts").is_unique().all()
-    assert stored.join(truths(UNIVERSE, now_ms), on=stored.columns, how="anti").is_empty()
+    assert stored.join(truths(GROWING, now_ms), on=stored.columns, how="anti").is_empty()
 
 
 def is_whole(lake: Lake) -> None:

@@ -18,7 +18,7 @@ from tests.clocks import Time
 from tests.gates import Gate
 from tests.market import NOW, Ran, basislake, command
 from tests.processes import ended, running, wait_until
-from tests.test_output import on_a_terminal
+from tests.terminals import on_a_terminal
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (INFO|WARNING|ERROR) \S.*")
 AT = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,10 +1,7 @@
 """Output to a terminal, and output to a pipe."""
 
-import os
-import pty
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,36 +10,12 @@ import pytest
 from basislake.output.tables import bar
 from basislake.output.units import age, percent
 from tests.lakes import LISTED_AT, ask, candle, instrument, interval, lake_of
-from tests.market import ROOT, Ran, basislake, command
-from tests.processes import PATIENCE_S, Start, ended, line_of
+from tests.market import Ran, basislake
+from tests.processes import Start, ended, line_of
+from tests.terminals import on_a_terminal
 
 ESCAPE = "\x1b"
 MINUTE_LATER = LISTED_AT.replace(minute=1)
-
-
-def on_a_terminal(*arguments: str, **environment: str) -> str:
-    """What the command writes to a real terminal, results and all else."""
-    outer, inner = pty.openpty()
-    kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}}
-    process = subprocess.Popen(
-        command(None, *arguments),
-        stdin=inner,
-        stdout=inner,
-        stderr=inner,
-        env={**kept, "TERM": "xterm-256color", "PYTHONUTF8": "1", **environment},
-        cwd=ROOT,
-    )
-    os.close(inner)
-    text = b""
-    try:
-        while data := os.read(outer, 4096):
-            text += data
-    except OSError:  # the other end is closed
-        pass
-    finally:
-        os.close(outer)
-        process.wait(PATIENCE_S)
-    return text.decode()
 
 
 @pytest.fixture(scope="module")

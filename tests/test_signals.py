@@ -1,12 +1,8 @@
 """Commands whose reader, or whose terminal, goes away."""
 
-import fcntl
 import os
 import signal
 import subprocess
-import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +14,7 @@ from lake import Lake
 from tests.gates import Gate
 from tests.market import ROOT, command
 from tests.processes import PATIENCE_S, Start, ended, line_of, wait_until
+from tests.terminals import in_a_terminal
 
 MANY = "SELECT * FROM range(100000)"
 
@@ -55,35 +52,6 @@ def test_a_command_whose_streams_are_closed_works_all_the_same(known: Lake, tmp_
     line = command(None, "sql", "SELECT 1 AS n", "--lake", known.uri, "--output", output)
     done = subprocess.run(["/bin/sh", "-c", script, "sh", *line], check=False, cwd=ROOT)
     assert (done.returncode, output.read_text()) == (0, "n\n1\n")
-
-
-@contextmanager
-def in_a_terminal(
-    line: list[str], *, nohup: bool
-) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """A process that has a terminal of its own, and the other end of that."""
-    here, there = os.openpty()
-
-    def take() -> None:
-        fcntl.ioctl(there, termios.TIOCSCTTY, 0)
-        if nohup:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    process = subprocess.Popen(
-        line,
-        stdin=there,
-        stdout=subprocess.DEVNULL if nohup else there,
-        stderr=subprocess.DEVNULL if nohup else there,
-        cwd=ROOT,
-        start_new_session=True,
-        preexec_fn=take,  # noqa: PLW1509  (it takes no lock)
-    )
-    os.close(there)
-    try:
-        yield process, here
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.slow

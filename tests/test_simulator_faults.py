@@ -14,14 +14,7 @@ from hypothesis import strategies as st
 
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD, Question
-from basislake.simulator.fault_forms import (
-    Changed,
-    CutOff,
-    Fault,
-    Hang,
-    Trickle,
-    too_many_requests,
-)
+from basislake.simulator.fault_forms import Changed, CutOff, Fault, Hang, Trickle, too_many_requests
 from basislake.simulator.faults import FaultScript
 from basislake.simulator.market import MINUTE_MS
 from basislake.simulator.named_faults import KINDS, read_rates

@@ -193,11 +193,6 @@ def test_from_the_expiry_on_candles_are_flat_padding() -> None:
         assert padding.drop("ticks").rows() == [(last, last, last, last, 0.0, 0.0)] * 3
 
 
-def test_before_the_first_trade_there_is_nothing() -> None:
-    assert candles(SEED, WEEKLY, 0, WEEKLY.first_trade_ms).is_empty()
-    assert candles(SEED, WEEKLY, 0, WEEKLY.first_trade_ms + 1).height == 1
-
-
 def test_another_seed_is_another_market() -> None:
     end_ms = WEEKLY.first_trade_ms + 100 * MINUTE_MS
     one, other = (candles(seed, WEEKLY, 0, end_ms) for seed in (1, 2))
