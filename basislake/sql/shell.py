@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -110,18 +110,15 @@ def _answer(connection: duck.Connection, text: str, format_: str) -> None:
 
 def _show_help() -> None:
     click.echo(f"In this shell, {_SHORT}.\n")
-    for title, names in _names():
-        click.echo(
-            click.wrap_text(f"{title}: {', '.join(names)}", width=78, subsequent_indent="  ")
-        )
+    names = {
+        "Tables": list(TABLES),
+        "Views": [view.call for view in VIEWS],
+        "Examples": [MARK + example.name for example in EXAMPLES],
+    }
+    for title, own in names.items():
+        click.echo(click.wrap_text(f"{title}: {', '.join(own)}", width=78, subsequent_indent="  "))
     click.echo()
     paragraph("DESCRIBE basis; shows the columns of a table or view; docs/tables.md explains them.")
-
-
-def _names() -> Iterator[tuple[str, list[str]]]:
-    yield "Tables", list(TABLES)
-    yield "Views", [view.call for view in VIEWS]
-    yield "Examples", [MARK + example.name for example in EXAMPLES]
 
 
 def _history(environment: Mapping[str, str]) -> History:

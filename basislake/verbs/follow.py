@@ -50,7 +50,7 @@ def follow(
         settings,
         selection,
         schedule,
-        work=Work(partial(_build, lake, target), lambda: _maintain(lake)),
+        work=Work(partial(_build, lake, target), partial(maintain, lake, PROGRAM)),
         say=say,
         finish=log_finished,
     ).run()
@@ -67,10 +67,6 @@ def _build(lake: Lake, target: Target | None) -> None:
     if target is not None:
         with target.open(lake) as uri:
             load_logged(lake, uri, target)
-
-
-def _maintain(lake: Lake) -> None:
-    maintain(lake, PROGRAM)
 
 
 def _log_end(result: Followed) -> None:

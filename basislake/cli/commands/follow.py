@@ -15,6 +15,7 @@ from basislake.cli.options import (
     json_option,
     lake_option,
     selection_options,
+    setting,
     verb,
 )
 from basislake.cli.parameter_types import Whole
@@ -83,11 +84,10 @@ def _schedule_options(command: F) -> F:
 @selection_options
 @data_option
 @_schedule_options
-@click.option(
+@setting(
     "--postgres",
     metavar="URI",
     envvar="BASISLAKE_POSTGRES",
-    show_envvar=True,
     help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded. "
     "Other users of this machine can see a password on the command line; use BASISLAKE_POSTGRES, "
     "PGPASSWORD or ~/.pgpass instead",
