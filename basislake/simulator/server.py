@@ -152,7 +152,7 @@ class SimulatedExchange:
         if question.method == CHART_METHOD and self._delay_s:
             self._stopping.wait(self._delay_s)
         if self._limit is not None and not self._limit.grants(question.method):
-            self._tally.refused("limited")
+            self._tally.refused(by_limit=True)
             return self._too_many(self._limit.status)
         return self._meet(question, self.faults.meet(question, self.clock()))
 
@@ -179,7 +179,7 @@ class SimulatedExchange:
         try:
             body = self._body(question, changes, now_ms, is_sound=broken is None)
         except RpcError as error:
-            self._tally.refused("refused")
+            self._tally.refused(by_limit=False)
             refusal = envelope.failure(error.code, error.message, now_ms, error.data)
             return Reply(400, _GOOD, (refusal,), broken)
         return Reply(200, _GOOD, body, broken)
