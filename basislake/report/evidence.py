@@ -110,8 +110,7 @@ pages."""
 
 def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
     frames = {LAKE_FILES.name: file_frame(still), **scope_frames(still)}
-    connection = duck.connect(still.snapshots, extra=frames)
-    try:
+    with duck.connect(still.snapshots, extra=frames) as connection:
         for sql in (
             proofs.ROW_COUNTS,
             proofs.REGISTRY,
@@ -121,11 +120,10 @@ def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
             proofs.BASIS_RANGE,
             proofs.FUTURES_STORAGE,
         ):
-            yield sql, duck.rows(connection, sql)
-    except UsageError as exc:
-        raise LakeError(f"The evidence cannot be computed: {exc}") from exc
-    finally:
-        connection.close()
+            try:
+                yield sql, duck.rows(connection, sql)
+            except UsageError as exc:
+                raise LakeError(f"The evidence cannot be computed: {exc}") from exc
 
 
 def _database(facts: Facts) -> list[Criterion]:
