@@ -92,8 +92,8 @@ class Figure:
         name: in the page's addresses, the JSON and messages.
         title: a few words.
         meaning: full explanation, with units, and what is left out or sampled.
-        sql: a DuckDB query over the lake's tables and views, and those of `beside`; equal content
-            gives equal rows in equal order.
+        sql: a DuckDB query over the lake's tables and views, and those of `lake_facts`; equal
+            content gives equal rows in equal order.
         caption: one line under the title: what is measured, and when.
         units: of columns that have one.
         empty: the sentence shown if there is nothing to draw.

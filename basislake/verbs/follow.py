@@ -11,7 +11,7 @@ from basislake.output.screen import SCREEN, say
 from basislake.output.units import duration
 from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access
-from basislake.pipeline.fetch_with_progress import log_finished
+from basislake.pipeline.fetch import log_finished
 from basislake.pipeline.load import load_logged
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings

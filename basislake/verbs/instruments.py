@@ -10,8 +10,7 @@ from basislake.output.columns import Heading
 from basislake.output.json_output import print_json
 from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
-from basislake.pipeline.fetch import instrument_counts
-from basislake.pipeline.fetch_with_progress import log_discovery
+from basislake.pipeline.fetch import instrument_counts, log_discovery
 from basislake.settings.exchange import ExchangeSettings
 from basislake.settings.named_lake import check_exists
 from ingest.discover import Discovery, discover
