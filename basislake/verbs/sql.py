@@ -55,7 +55,8 @@ def sql(
             for rows in answers:
                 _save(rows, format_, output, is_compressed=is_compressed)
         elif format_ == "json":
-            print_json(_as_json([objects(readable(rows)) for rows in answers]))
+            lists = [objects(readable(rows)) for rows in answers]
+            print_json(lists[0] if len(lists) == 1 else lists)
         else:
             for number, rows in enumerate(answers):
                 print_rows(rows, format_, is_first=number == 0)
@@ -131,11 +132,6 @@ def _answers(lake: Lake, asked: Sequence[duck.Statement]) -> Iterator[pl.DataFra
                 raise UsageError(f"Statement {number} of {len(asked)}: {exc}") from exc
             if statement.gives_rows:
                 yield rows
-
-
-def _as_json(answers: list[list[dict[str, object]]]) -> list[object]:
-    """The rows of a single answer; for several answers, a list of such lists."""
-    return list(answers[0]) if len(answers) == 1 else list(answers)
 
 
 def _save(frame: pl.DataFrame, format_: str, output: Path, *, is_compressed: bool) -> None:
