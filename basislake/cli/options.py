@@ -45,15 +45,15 @@ setting = functools.partial(click.option, show_envvar=True)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def verb(command: F) -> F:
-    """Let a command, a function with the help alone, call the function of its name in the module of
-    its name in `basislake.verbs`, which is imported only then.
+def verb(command: F, module: str = "") -> F:
+    """Let a command, a function with the help alone, call the function of its name in a module of
+    `basislake.verbs`, by default that of its name, which is imported only then.
     """
 
     @functools.wraps(command)
     def run(**given: Any) -> Any:
         name = command.__name__
-        return getattr(import_module(f"basislake.verbs.{name}"), name)(**given)
+        return getattr(import_module(f"basislake.verbs.{module or name}"), name)(**given)
 
     return run  # type: ignore[return-value]
 
