@@ -50,7 +50,7 @@ class Chart:
         colours: of the page, in the same order.
         x_title: title of the horizontal axis, with its unit; by default that of the column `x`.
         y_title: title of the vertical axis, with its unit; `{step}` becomes the step of `x`.
-        unit: of the values, as the ticks show it: `%`, `USD`, `bytes` or a plural noun.
+        unit: of the values, as the ticks show it: `%`, `USD`, `bytes`, a plural noun, or empty.
     """
 
     kind: ChartKind
