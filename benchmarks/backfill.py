@@ -12,13 +12,9 @@ Results are kept in RESULTS.md.
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
-import venv
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -30,6 +26,7 @@ from benchmarks.rehearsal import (
     Counts,
     Finished,
     Server,
+    environment,
     exchange,
     machine,
     measure,
@@ -69,7 +66,7 @@ def main() -> None:
 
 def speed(folder: Path) -> None:
     """Time our backfill and ccxt alternately; the exchange has all pages in its cache."""
-    python = _ccxt_environment(folder / "ccxt")
+    python = environment(folder / "ccxt", CCXT)
     lives = folder / "lives.json"
     with exchange("--weeks", str(WEEKS), "--cache-mb", str(CACHE_MB)) as server:
         found = _backfill(folder, server, rate=0).printed
@@ -179,12 +176,6 @@ class _Samples:
         return _Stretch(last_s - first_s, calls, limited)
 
 
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        yield Path(scratch)
-
-
 def _backfill(
     folder: Path,
     server: Server,
@@ -194,32 +185,11 @@ def _backfill(
     samples: _Samples | None = None,
 ) -> Finished:
     """Backfill into a new lake, in a separate process; the lake is deleted."""
-    with _scratch(folder) as scratch:
-        urls = (server.exchange_url, server.history_url)
-        command = (
-            sys.executable,
-            "-m",
-            "benchmarks.backfill_once",
-            scratch / "lake",
-            *urls,
-            str(rate),
-        )
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        program = (sys.executable, "-m", "benchmarks.backfill_once", f"{scratch}/lake")
         some = () if most is None else (str(most),)
-        return measure((*command, *some), server, samples.take if samples else None)
-
-
-def _ccxt_environment(folder: Path) -> Path | None:
-    """Create a virtual environment with ccxt, and return its interpreter; None if that fails."""
-    python = folder / "bin" / "python"
-    try:
-        venv.create(folder, with_pip=True)
-        install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", CCXT)
-        subprocess.run(install, check=True, capture_output=True, text=True)
-    except (subprocess.CalledProcessError, OSError) as exc:
-        why = str(getattr(exc, "stderr", None) or exc).strip().splitlines()[-1]
-        print(f"{CCXT} cannot be installed, so there is nothing to compare with: {why}")
-        return None
-    return python
+        command = (*program, server.exchange_url, server.history_url, str(rate), *some)
+        return measure(command, server, samples.take if samples else None)
 
 
 def _said(what: str, run: Finished) -> dict[str, Any]:

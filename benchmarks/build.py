@@ -12,13 +12,10 @@ kept in RESULTS.md.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -36,7 +33,7 @@ from benchmarks.build_lake import (
     late,
     stage,
 )
-from benchmarks.rehearsal import machine
+from benchmarks.rehearsal import Finished, machine, step
 from lake import open as open_lake
 from lake.tables import CANDLES, INSTRUMENTS, RAW_CANDLES
 from lake.time.intervals import MINUTE
@@ -95,15 +92,16 @@ def main() -> None:
 
 
 def _speed(folder: str) -> None:
-    _run("stage", folder, FUTURES, ROWS_A_SPIKE)
-    _say("full build", _run("full", folder))
-    _say("build, nothing new", _run("again", folder))
-    _say("join by DuckDB, files of the build", _run("duckdb", folder))
-    _say("join by Polars, streamed", _run("polars", folder))
-    _run("late", folder)
-    _say(f"build, {LATE_MINUTES:,} new minutes of one", _run("again", folder))
-    _say("full build, once more", _run("full", folder))
-    viewed = _run("view", folder)
+    run = partial(step, "build")
+    run("stage", folder, FUTURES)
+    _say("full build", run("full", folder))
+    _say("build, nothing new", run("again", folder))
+    _say("join by DuckDB, files of the build", run("duckdb", folder))
+    _say("join by Polars, streamed", run("polars", folder))
+    run("late", folder)
+    _say(f"build, {LATE_MINUTES:,} new minutes of one", run("again", folder))
+    _say("full build, once more", run("full", folder))
+    viewed = run("view", folder)
     _say(f"materialized view, {VIEW_FUTURES} futures", viewed)
     _say("the same, refreshed", viewed, viewed.printed["refresh_s"])
     whole = FUTURES * LIFE_MINUTES / viewed.printed["rows"]
@@ -115,48 +113,12 @@ def _growth(folder: str) -> None:
         seconds, candles = 0.0, 0
         for futures in GROWTH:
             lake = f"{folder}/{rows_a_spike}"
-            _run("stage", lake, futures, rows_a_spike)
-            done = _run("full", lake)
+            step("build", "stage", lake, futures, rows_a_spike)
+            done = step("build", "full", lake)
             more_s, more = done.printed["seconds"] - seconds, done.printed["candles"] - candles
             seconds, candles = done.printed["seconds"], done.printed["candles"]
             note = f"{more_s / more * 1e6:.2f} us for each more"
             _say(f"full build, {futures} futures, {what}", done, note=note)
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A step's process: the JSON object that it printed, seconds from start to end and of processor
-    time, the share of the machine that other programs took meanwhile, and its peak memory.
-    """
-
-    printed: dict[str, Any]
-    seconds: float
-    cpu_s: float
-    others: float
-    peak_mb: float
-
-
-def _run(step: str, folder: str, *arguments: object) -> Finished:
-    command = [sys.executable, "-m", "benchmarks.build", step, folder, *map(str, arguments)]
-    with tempfile.TemporaryFile() as out:
-        start_s, busy_s = time.monotonic(), _busy_s()
-        process = subprocess.Popen(command, stdout=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - start_s
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"The step {step} failed.")
-        cpu_s = usage.ru_utime + usage.ru_stime
-        others = (_busy_s() - busy_s - cpu_s) / seconds / (os.cpu_count() or 1)
-        out.seek(0)
-        return Finished(json.load(out), seconds, cpu_s, max(0.0, others), usage.ru_maxrss / 1024)
-
-
-def _busy_s() -> float:
-    """Seconds of processor time of all programs; Linux only."""
-    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
-    # Without idle and iowait.
-    return (sum(fields[:3]) + sum(fields[5:7])) / os.sysconf("SC_CLK_TCK")
 
 
 def _say(what: str, done: Finished, seconds: float | None = None, note: str = "") -> None:
@@ -166,12 +128,12 @@ def _say(what: str, done: Finished, seconds: float | None = None, note: str = ""
     sizes = ", ".join(f"{n:,} {k}" for k, n in counts.items())
     print(
         f"{what:42} {taken:>7.2f} s of {done.seconds:>6.2f} s {done.cpu_s:>7.2f} cpu s "
-        f"{done.peak_mb:>6,.0f} MiB {done.others:>4.0%} others   {sizes} {note}",
+        f"{done.peak_mb:>6,.0f} MB {done.others:>4.0%} others   {sizes} {note}",
         flush=True,
     )
 
 
-def _stage(folder: str, futures: str, rows_a_spike: str) -> dict[str, Any]:
+def _stage(folder: str, futures: str, rows_a_spike: str = str(ROWS_A_SPIKE)) -> dict[str, Any]:
     stage(folder, int(futures), int(rows_a_spike))
     return {}
 

@@ -1,12 +1,13 @@
-"""Makes the lakes that `benchmarks.build` times: futures and perpetuals of made-up prices, with
-planted spikes and wrong candles.
+"""Makes the lakes of the benchmarks: futures and perpetuals of made-up prices, with planted spikes
+and wrong candles.
 """
 
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 
@@ -20,7 +21,7 @@ from lake import Lake, batches
 from lake import open as open_lake
 from lake.files.parquet import DataFile
 from lake.table import BATCH
-from lake.tables import ASKS, INSTRUMENTS, RAW_CANDLES, RECORDS
+from lake.tables import ASKS, INSTRUMENTS, RAW_CANDLES, RECORDS, TABLES
 from lake.time.intervals import MINUTE, Span
 
 LIFE_MINUTES = 87_500
@@ -51,8 +52,7 @@ def stage(
     The first futures, as many as are still open, have candles up to the perpetuals' last.
     """
     lake = open_lake(folder)
-    base = lake.snapshot(RAW_CANDLES)
-    held = set(base.by_partition())
+    held = set(lake.snapshot(RAW_CANDLES).by_partition())
     perpetuals = {coin: perpetual(coin, rows_a_spike) for coin in COINS}
     known = lives(futures, still_open=still_open)
     record(lake, known)
@@ -69,17 +69,13 @@ def stage(
         files = [job.result() for job in jobs]
     batches.commit_batch(lake, base, files, TOLD)
     asked = [
-        {
-            "dataset": CANDLES.name,
-            "instrument": name,
-            "start": s,
-            "end": s + n * MINUTE,
-            "status": "present",
-        }
+        {"instrument": name, "start": s, "end": s + n * MINUTE}
         for name, (s, n) in known.items()
         if any(file.partition == name for file in files)
     ]
     rows = pl.DataFrame(asked, schema_overrides=ASKS.polars_schema).with_columns(
+        dataset=pl.lit(CANDLES.name),
+        status=pl.lit("present"),
         window_start="start",
         window_end="end",
         duplicates=0,
@@ -110,11 +106,30 @@ def _write_future(
 
 def late(folder: str) -> None:
     """Append the minutes that the first future lacks."""
-    lake = open_lake(folder)
+    store(open_lake(folder), [lacking(0)], PROGRAM)
+
+
+def lacking(number: int, minutes: int = LIFE_MINUTES) -> Outcome:
+    """The minutes that a future of so many lacks."""
     perpetuals = {coin: perpetual(coin, ROWS_A_SPIKE) for coin in COINS}
-    frame = future(perpetuals, 0, ROWS_A_SPIKE).tail(LATE_MINUTES).drop("instrument")
+    frame = future(perpetuals, number, ROWS_A_SPIKE, minutes).tail(LATE_MINUTES)
+    return outcome(future_name(number), frame.drop("instrument"))
+
+
+def outcome(name: str, frame: pl.DataFrame) -> Outcome:
+    """The answer to a call that asked for these candles of an instrument and no others."""
     asked = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
-    store(lake, [Outcome(candles_of(future_name(0)), asked, Page(frame, 0, asked))], PROGRAM)
+    return Outcome(candles_of(name), asked, Page(frame, 0, asked))
+
+
+def file_sizes(lake: Lake) -> dict[str, list[int]]:
+    """Bytes of each file on disk: of data by table, and of all logs under `logs`."""
+    found: dict[str, list[int]] = {name: [] for name in (*TABLES, "logs")}
+    for name in TABLES:
+        for path in Path(lake.uri, name).rglob("*"):
+            if path.is_file():
+                found["logs" if "_delta_log" in path.parts else name].append(path.stat().st_size)
+    return found
 
 
 def lives(
@@ -154,8 +169,9 @@ def record(lake: Lake, known: dict[str, tuple[datetime, int]]) -> None:
 
 
 def future_name(number: int) -> str:
-    """Return the name of a future; coins alternate."""
-    return f"{list(COINS)[number % len(COINS)]}-{number:03}"
+    """Return the name of a future, as long as the exchange's; coins alternate."""
+    day = START + timedelta(days=number // len(COINS))
+    return f"{list(COINS)[number % len(COINS)]}-{day:%-d%b%y}".upper()
 
 
 def _start(number: int, minutes: int) -> datetime:

@@ -11,16 +11,14 @@ are those of the process, on all cores. Results are kept in RESULTS.md.
 
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from benchmarks.carry_lake import NOW, stage
-from benchmarks.rehearsal import BASISLAKE, machine
+from benchmarks.rehearsal import BASISLAKE, machine, measure
 from lake import Lake
 from lake import open as open_lake
 from lake.query import duck
@@ -96,18 +94,9 @@ def _timed(work: Callable[[], T]) -> tuple[Times, T]:
 
 def _command(folder: str) -> Times:
     """The command, as a process of its own."""
-    start_s = time.monotonic()
-    process = subprocess.Popen(
-        [*BASISLAKE, "carry", "--lake", folder, "--at", f"{MOMENT:%Y-%m-%dT%H:%M}Z"],
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).parent.parent,
-    )
-    rows = len(process.stdout.readlines()) if process.stdout else 0
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"basislake carry failed with {process.returncode}")
-    return Times(time.monotonic() - start_s, usage.ru_utime + usage.ru_stime, rows)
+    at = f"{MOMENT:%Y-%m-%dT%H:%M}Z"
+    done = measure([*BASISLAKE, "carry", "--json", "--lake", folder, "--at", at])
+    return Times(done.seconds, done.cpu_s, len(done.printed["carry"]))
 
 
 def _say(what: str, rounds: list[Times], goal_s: float | None = None) -> None:

@@ -13,7 +13,7 @@ process.
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -23,17 +23,15 @@ import polars as pl
 
 from basislake import PROGRAM
 from basislake.pipeline.build import build_in_engine
-from benchmarks.build_lake import LIFE_MINUTES, lives, record, stage
+from benchmarks.build_lake import LIFE_MINUTES, file_sizes, lives, outcome, record, stage
 from benchmarks.rehearsal import machine
 from ingest.backfill.batch_commit import store
 from ingest.backfill.outcome import Outcome
-from ingest.datasets.candles import candles_of
-from ingest.deribit.replies import Page
 from lake import Lake
 from lake import open as open_lake
 from lake.maintenance.maintain import maintain
-from lake.tables import RAW_CANDLES, TABLES
-from lake.time.intervals import MINUTE, Span
+from lake.tables import RAW_CANDLES
+from lake.time.intervals import MINUTE
 from load.embedded.server import embedded
 from load.loader import load
 
@@ -113,11 +111,7 @@ def _outcome(name: str, last: pl.DataFrame, minute: int) -> Outcome:
     """The candle of the next minute, at other prices."""
     factor = 1 + (minute % 7) / 1e4
     ts = pl.col("ts") + (minute % 60 + 1) * MINUTE
-    frame = last.with_columns(ts, *(pl.col(price) * factor for price in _PRICES))
-    start = frame["ts"][0]
-    return Outcome(
-        candles_of(name), Span(start, start + MINUTE), Page(frame, 0, Span(start, start + MINUTE))
-    )
+    return outcome(name, last.with_columns(ts, *(pl.col(price) * factor for price in _PRICES)))
 
 
 def _timed(act: Callable[[], object]) -> float:
@@ -126,23 +120,12 @@ def _timed(act: Callable[[], object]) -> float:
     return time.monotonic() - start_s
 
 
-def _files(lake: Lake) -> Iterator[Path]:
-    for name in TABLES:
-        yield from (p for p in (Path(lake.uri) / name).rglob("*") if p.is_file())
-
-
 def _bytes(lake: Lake) -> int:
-    return sum(path.stat().st_size for path in _files(lake))
+    return sum(map(sum, file_sizes(lake).values()))
 
 
 def _say_size(lake: Lake) -> None:
-    """Bytes and files on disk, of data by table, and of all logs."""
-    parts: dict[str, list[int]] = {}
-    for path in _files(lake):
-        name = path.relative_to(lake.uri).parts[0]
-        parts.setdefault("logs" if "_delta_log" in path.parts else name, []).append(
-            path.stat().st_size
-        )
+    parts = {name: sizes for name, sizes in file_sizes(lake).items() if sizes}
     shown = (f"{name} {sum(s) / 1e6:,.1f} MB in {len(s):,} files" for name, s in parts.items())
     print(f"  {'; '.join(shown)}", flush=True)
 

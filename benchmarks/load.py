@@ -7,24 +7,21 @@
 - growth: first loads of up to 45 M candles and 38 M rows of basis, then one with nothing new, one
   with 1,000 new minutes of one future, and a comparison of every cell
 
-The lakes are synthetic; with a folder they are kept, and used again. Results are kept in
-RESULTS.md.
+The lakes are synthetic, and built first; with a folder they are kept, and used again. Results are
+kept in RESULTS.md.
 """
 
 import argparse
 import shutil
-import subprocess
 import tempfile
 import time
-import venv
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.load_lake import extend, fill
-from benchmarks.rehearsal import BASISLAKE, HERE, machine, run
+from benchmarks.rehearsal import BASISLAKE, HERE, environment, machine, run, staged, step
 from lake import open as open_lake
 from lake.table import Table
 from load.ddl import add_key_sql, create_table_sql
@@ -42,13 +39,11 @@ OTHERS = (
 )
 TABLES = (FUTURES_OHLCV, FUTURES_BASIS_SPREAD, PERPETUALS_OHLCV)
 ROUNDS = 3
-SPEED_FUTURES, SPEED_PERPETUAL_MINUTES = 40, 500_000
+SPEED_FUTURES = 40
 # The number of futures that dlt loads, and the smaller one for psycopg, which takes minutes for
 # all.
 DLT_FUTURES, UPSERT_FUTURES = 20, 3
 GROWTH_FUTURES = (50, 150, 434)
-GROWTH_PERPETUAL_MINUTES = 3_500_000
-NEW_MINUTES = 1_000
 
 
 def main() -> None:
@@ -67,15 +62,14 @@ def main() -> None:
 
 def stage(folder: Path, sizes: Sequence[int]) -> None:
     """Create all lakes, so that later runs only measure."""
-    _staged(folder, SPEED_FUTURES, SPEED_PERPETUAL_MINUTES)
-    for futures in sizes:
-        _staged(folder, futures, GROWTH_PERPETUAL_MINUTES)
+    for futures in (SPEED_FUTURES, *sizes):
+        staged(folder, futures)
 
 
 def speed(folder: Path, _sizes_of_growth: Sequence[int]) -> None:
     """Time the first load and the alternatives in turns."""
-    lake = _staged(folder, SPEED_FUTURES, SPEED_PERPETUAL_MINUTES)
-    python = _environment(folder / "others")
+    lake = staged(folder, SPEED_FUTURES)
+    python = environment(folder / "others", *OTHERS)
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch, embedded(Path(scratch) / "pg") as uri:
         _load(lake, uri)
@@ -100,7 +94,7 @@ def speed(folder: Path, _sizes_of_growth: Sequence[int]) -> None:
 def growth(folder: Path, sizes: Sequence[int]) -> None:
     """Load more and more, and again with little or nothing new."""
     for futures in sizes:
-        lake = _staged(folder, futures, GROWTH_PERPETUAL_MINUTES)
+        lake = staged(folder, futures)
         with tempfile.TemporaryDirectory() as scratch:
             copy = Path(shutil.copytree(lake, Path(scratch) / "lake"))
             with embedded(Path(scratch) / "pg") as uri:
@@ -108,17 +102,10 @@ def growth(folder: Path, sizes: Sequence[int]) -> None:
                 _say("first load", _load(copy, uri))
                 _sizes(uri)
                 _say("nothing new", _load(copy, uri, fresh=False))
-                extend(open_lake(str(copy)), NEW_MINUTES)
-                _say(f"{NEW_MINUTES:,} new minutes", _load(copy, uri, fresh=False))
+                step("build", "late", copy)
+                step("build", "again", copy)
+                _say("1,000 new minutes", _load(copy, uri, fresh=False))
                 _say("every cell compared", _load(copy, uri, "--verify", fresh=False))
-
-
-def _staged(folder: Path, futures: int, perpetual_minutes: int) -> Path:
-    """Create a lake in a folder, unless it exists."""
-    lake = folder / f"lake-{futures}"
-    if not lake.exists():
-        fill(open_lake(str(lake)), futures, perpetual_minutes)
-    return lake
 
 
 def _load(lake: Path, uri: str, *more: str, fresh: bool = True) -> dict[str, Any]:
@@ -183,24 +170,6 @@ COPIES: dict[str, Callable[[str, dict[str, str]], tuple[int, float]]] = {
         uri, files, keys_first=False, backends=2
     ),
 }
-
-
-def _environment(folder: Path) -> Path | None:
-    """Make a virtual environment with the others, and return its interpreter; None where it cannot
-    be.
-    """
-    python = folder / "bin" / "python"
-    if python.exists():
-        return python
-    try:
-        venv.create(folder, with_pip=True)
-        install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        subprocess.run((*install, *OTHERS), check=True, capture_output=True, text=True)
-    except (subprocess.CalledProcessError, OSError) as exc:
-        why = str(getattr(exc, "stderr", None) or exc).strip().splitlines()[-1]
-        print(f"psycopg and dlt cannot be installed, so only COPY is compared with: {why}")
-        return None
-    return python
 
 
 def _other(python: Path, name: str, uri: str, lake: Path, futures: int) -> dict[str, Any]:

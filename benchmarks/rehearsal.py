@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+import venv
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -152,14 +153,36 @@ def measure(
     return Finished(printed, seconds, cpu_s, exchange_s, others, usage.ru_maxrss / 1e3, counts)
 
 
+def step(module: str, name: str, folder: str | Path, *arguments: object) -> Finished:
+    """Measure a step of `build` or `scale_steps` on the lake in a folder."""
+    given = (sys.executable, "-m", f"benchmarks.{module}", name, folder, *map(str, arguments))
+    return measure(given)
+
+
+def staged(folder: Path, futures: int) -> Path:
+    """Make and build a lake of synthetic candles in a folder, unless it exists; see `build_lake`.
+
+    Returns:
+        Its folder.
+    """
+    lake = folder / f"lake-{futures}"
+    if not lake.exists():
+        step("build", "stage", lake, futures)
+        step("build", "full", lake)
+    return lake
+
+
 def run(
-    command: Sequence[str | Path], sample: Callable[[], object] | None = None
+    command: Sequence[str | Path],
+    sample: Callable[[], object] | None = None,
+    codes: Container[int] = (0,),
 ) -> tuple[dict[str, Any], resource.struct_rusage]:
     """Run a command that prints one JSON object; return that, and the measurements of its process.
 
     Args:
         command: program and arguments.
         sample: called about twice a second.
+        codes: exit codes that are no failure.
 
     Raises:
         SystemExit: it failed; what it said is shown.
@@ -167,7 +190,7 @@ def run(
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdout=out, stderr=said)
         try:
-            while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            while not (ended := os.wait4(process.pid, os.WNOHANG if sample else 0))[0]:
                 time.sleep(_POLL_S)
                 if sample:
                     sample()
@@ -178,9 +201,29 @@ def run(
         process.returncode = os.waitstatus_to_exitcode(ended[1])
         out.seek(0)
         said.seek(0)
-        if process.returncode:
+        if process.returncode not in codes:
             raise SystemExit(f"{command} failed:\n{said.read().decode()}")
         return json.load(out), ended[2]
+
+
+def environment(folder: Path, *packages: str) -> Path | None:
+    """Make a virtual environment with some packages, unless it exists.
+
+    Returns:
+        Its interpreter; None where the packages cannot be installed, which is said.
+    """
+    python = folder / "bin" / "python"
+    if python.exists():
+        return python
+    try:
+        venv.create(folder, with_pip=True)
+        install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        subprocess.run((*install, *packages), check=True, capture_output=True, text=True)
+    except (subprocess.CalledProcessError, OSError) as exc:
+        why = str(getattr(exc, "stderr", None) or exc).strip().splitlines()[-1]
+        print(f"{', '.join(packages)}: not installed, so there is less to compare with: {why}")
+        return None
+    return python
 
 
 def machine() -> str:

@@ -14,12 +14,11 @@ process of its own. Results are kept in RESULTS.md.
 
 import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rehearsal import BASISLAKE, Finished, machine, measure
+from benchmarks.rehearsal import BASISLAKE, Finished, machine, measure, step
 
 SIZES = (200, 500, 1_000, 2_000)
 # Title of each step, and its name in `scale_steps`.
@@ -53,11 +52,11 @@ def main() -> None:
 
 
 def _lake(folder: Path, futures: int) -> None:
-    committed = _step("commit", folder, futures)
+    committed = step("scale_steps", "commit", folder, futures)
     candles = _size(folder, futures)["candles"]
     _say("commit", committed, committed.printed["candles"], futures)
     for title, name in STEPS:
-        _say(title, _step(name, folder, futures), candles, futures)
+        _say(title, step("scale_steps", name, folder, futures), candles, futures)
     _say_size(_size(folder, futures))
     for title in ("maintain", "maintain, nothing to do"):
         done = measure([*BASISLAKE, "maintain", "--json", "--lake", folder])
@@ -73,13 +72,8 @@ def _load(folder: Path, futures: int) -> None:
     shutil.rmtree(folder / "postgres")
 
 
-def _step(name: str, folder: Path, futures: int) -> Finished:
-    program = [sys.executable, "-m", "benchmarks.scale_steps"]
-    return measure([*program, name, folder, str(futures)])
-
-
 def _size(folder: Path, futures: int) -> dict[str, Any]:
-    return _step("size", folder, futures).printed
+    return step("scale_steps", "size", folder, futures).printed
 
 
 def _say(what: str, done: Finished, rows: int, futures: int) -> None:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +33,27 @@ COMPLETION = {
 
 _DO_NOT_COMPILE = "PYTHONDONTWRITEBYTECODE"
 
-Case = tuple[str, Sequence[str], Mapping[str, str]]
+# LAKE has an embedded PostgreSQL, which a command starts and stops; BARE has none.
+CASES: dict[str, Sequence[str]] = {
+    "--help": ["--help"],
+    "--version": ["--version"],
+    "status --help": ["status", "--help"],
+    "wrong usage": ["status", "--nonsense"],
+    "completion of an option": [],
+    "status, no database": ["status", "--lake", "BARE"],
+    "sql": ["sql", "SELECT count(*) FROM basis", "--lake", "BARE"],
+    "curve": ["curve", "--lake", "BARE"],
+    "build, nothing new": ["build", "--lake", "BARE"],
+    "status, its server started and stopped": ["status", "--lake", "LAKE"],
+    "load, nothing new, likewise": ["load", "--lake", "LAKE"],
+}
+CASES_WITH_SERVER: dict[str, Sequence[str]] = {
+    "status, server running": ["status", "--lake", "LAKE"],
+    "load, nothing new, server running": ["load", "--lake", "LAKE"],
+}
+
+# A checkout and the lake that it made.
+Place = tuple[Path, str]
 
 
 class Times(NamedTuple):
@@ -48,61 +68,28 @@ def main() -> None:
     checkouts = [HERE, *(Path(given).absolute() for given in sys.argv[1:2])]
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        for number, checkout in enumerate(checkouts):
-            _run(checkout, BASISLAKE, ["demo", "--lake", f"{folder}/{number}"], {})
-            _run(
-                checkout,
-                BASISLAKE,
-                ["backup", "--lake", f"{folder}/{number}", f"{folder}/{number}b"],
-                {},
-            )
-        for case in _cases():
-            _print(case, checkouts, folder)
-        for number, checkout in enumerate(checkouts):
-            lake = f"{folder}/{number}"
-            _run(checkout, BASISLAKE, ["status", "--keep", "--lake", lake], {})
-        for case in _cases_with_server():
-            _print(case, checkouts, folder)
-        for number, checkout in enumerate(checkouts):
-            lake = f"{folder}/{number}"
-            _run(checkout, BASISLAKE, ["status", "--no-keep", "--lake", lake], {})
+        places = [(checkout, f"{folder}/{n}") for n, checkout in enumerate(checkouts)]
+        for checkout, lake in places:
+            _run(checkout, [*BASISLAKE, "demo", "--lake", lake])
+            _run(checkout, [*BASISLAKE, "backup", "--lake", lake, f"{lake}b"])
+        _print("python -c pass", [sys.executable, "-c", "pass"], places)
+        for name, arguments in CASES.items():
+            _print(name, [*BASISLAKE, *arguments], places)
+        for checkout, lake in places:
+            _run(checkout, [*BASISLAKE, "status", "--keep", "--lake", lake])
+        for name, arguments in CASES_WITH_SERVER.items():
+            _print(name, [*BASISLAKE, *arguments], places)
+        for checkout, lake in places:
+            _run(checkout, [*BASISLAKE, "status", "--no-keep", "--lake", lake])
 
 
-def _cases() -> list[Case]:
-    """The commands; LAKE has an embedded PostgreSQL, which they start and stop, BARE has none."""
-    return [
-        ("python -c pass", (), {}),
-        ("--help", ["--help"], {}),
-        ("--version", ["--version"], {}),
-        ("status --help", ["status", "--help"], {}),
-        ("wrong usage", ["status", "--nonsense"], {}),
-        ("completion of an option", [], COMPLETION),
-        ("status, no database", ["status", "--lake", "BARE"], {}),
-        ("sql", ["sql", "SELECT count(*) FROM basis", "--lake", "BARE"], {}),
-        ("curve", ["curve", "--lake", "BARE"], {}),
-        ("build, nothing new", ["build", "--lake", "BARE"], {}),
-        ("status, its server started and stopped", ["status", "--lake", "LAKE"], {}),
-        ("load, nothing new, likewise", ["load", "--lake", "LAKE"], {}),
-    ]
-
-
-def _cases_with_server() -> list[Case]:
-    return [
-        ("status, server running", ["status", "--lake", "LAKE"], {}),
-        ("load, nothing new, server running", ["load", "--lake", "LAKE"], {}),
-    ]
-
-
-def _print(case: Case, checkouts: Sequence[Path], folder: str) -> None:
-    name, arguments, env = case
-    program = [sys.executable, "-c", "pass"] if name.startswith("python") else list(BASISLAKE)
-    taken: list[list[Times]] = [[] for _ in checkouts]
+def _print(name: str, command: Sequence[str], places: Sequence[Place]) -> None:
+    env = COMPLETION if name.startswith("completion") else {}
+    taken: list[list[Times]] = [[] for _ in places]
     for _ in range(ROUNDS):
-        for number, checkout in enumerate(checkouts):
-            lake = f"{folder}/{number}"
-            places = {"LAKE": lake, "BARE": f"{lake}b"}
-            given = [places.get(argument, argument) for argument in arguments]
-            taken[number].append(_run(checkout, program, given, env))
+        for (checkout, lake), own in zip(places, taken, strict=True):
+            lakes = {"LAKE": lake, "BARE": f"{lake}b"}
+            own.append(_run(checkout, [lakes.get(each, each) for each in command], **env))
     cpu_s = [min(times.cpu_s for times in own) for own in taken]
     wall_s = [statistics.median(times.wall_s for times in own) for own in taken]
     shown = "".join(f"{w:7.2f} s ({c:.2f} s CPU)" for w, c in zip(wall_s, cpu_s, strict=True))
@@ -110,13 +97,11 @@ def _print(case: Case, checkouts: Sequence[Path], folder: str) -> None:
     print(f"{name:40} {shown}{ratio}", flush=True)
 
 
-def _run(
-    checkout: Path, program: Sequence[str], arguments: Sequence[str], env: Mapping[str, str]
-) -> Times:
+def _run(checkout: Path, command: Sequence[str], **env: str) -> Times:
     usual = {name: value for name, value in os.environ.items() if name != _DO_NOT_COMPILE}
     start_s = time.monotonic()
     with subprocess.Popen(
-        [*program, *arguments],
+        command,
         cwd=checkout,
         env={**usual, **env},
         stdout=subprocess.DEVNULL,

@@ -12,26 +12,23 @@ size after a year of 525,600 batches at the growth of the last day.
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import polars as pl
 
 from basislake import PROGRAM
 from basislake.pipeline.build import build_in_engine
-from benchmarks.build_lake import COINS, TOLD, future_name, record
+from benchmarks.build_lake import COINS, TOLD, file_sizes, future_name, outcome, record
 from benchmarks.rehearsal import machine
 from ingest.backfill.batch_commit import store
 from ingest.backfill.outcome import Outcome
-from ingest.datasets.candles import candles_of
-from ingest.deribit.replies import Page
 from lake import Lake
 from lake import open as open_lake
 from lake.commit import set_properties
 from lake.maintenance.maintain import maintain
 from lake.tables import RAW, TABLES
-from lake.time.intervals import MINUTE, Span
+from lake.time.intervals import MINUTE
 
 NAMES = [*(f"{coin}-PERPETUAL" for coin in COINS), *map(future_name, range(14))]
 ROUNDS_PER_MAINTENANCE = 15
@@ -70,10 +67,11 @@ def main() -> None:
                 _keep(lake, time.monotonic() - start_s)
             sizes.append(_size(lake))
             _show(f"day {day + 1}", sizes[-1])
-        for table in TABLES.values():
-            print(f"  {table.name}: {_of_table(lake, table.name)}")
+        parts = file_sizes(lake)
+        for name in TABLES:
+            print(f"  {name}: {len(parts[name]):,} files, {sum(parts[name]) / 1e6:,.2f} MB")
         grown = sizes[-1].data - sizes[-2].data
-        raw = sum(_data(lake, table.name)[1] for table in RAW) / minute
+        raw = sum(sum(parts[table.name]) for table in RAW) / minute
         print(
             f"A year of {BATCHES_A_YEAR:,} batches: raw tables "
             f"{raw * BATCHES_A_YEAR / 1e6:,.0f} MB; the last day added {grown / rounds:,.0f} bytes "
@@ -95,28 +93,16 @@ def _outcome(name: str, minute: int) -> Outcome:
     cells = {cell: [price] for cell in ("open", "high", "low", "close")}
     ts = pl.Series("ts", [start], dtype=pl.Datetime("us", "UTC"))
     frame = pl.DataFrame({"ts": ts, **cells, "volume": [1.5], "cost": [price * 1.5]})
-    asked = Span(start, start + timedelta(minutes=1))
-    return Outcome(candles_of(name), asked, Page(frame, 0, asked))
-
-
-def _data(lake: Lake, name: str) -> tuple[int, int]:
-    paths = [p for p in (Path(lake.uri) / name).rglob("*.parquet") if "_delta_log" not in p.parts]
-    return len(paths), sum(path.stat().st_size for path in paths)
+    return outcome(name, frame)
 
 
 def _size(lake: Lake) -> Size:
-    data = [_data(lake, name) for name in TABLES]
-    logs = [p for name in TABLES for p in (Path(lake.uri) / name / "_delta_log").iterdir()]
+    sizes = file_sizes(lake)
+    logs = sizes.pop("logs")
+    data = [size for own in sizes.values() for size in own]
     start_s = time.monotonic()
     lake.snapshots()
-    seconds = time.monotonic() - start_s
-    files, size = (sum(part) for part in zip(*data, strict=True))
-    return Size(files, size, len(logs), sum(path.stat().st_size for path in logs), seconds)
-
-
-def _of_table(lake: Lake, name: str) -> str:
-    files, size = _data(lake, name)
-    return f"{files:,} files, {size / 1e6:,.2f} MB"
+    return Size(len(data), sum(data), len(logs), sum(logs), time.monotonic() - start_s)
 
 
 def _show(what: str, size: Size) -> None:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import polars as pl
-import tenacity
 
 from ingest.deribit.client import Exchange
 from ingest.deribit.hosts import check_hosts
@@ -22,7 +21,8 @@ from ingest.deribit.instrument_records import (
 )
 from lake import Lake
 from lake.batches import append, commit_batch
-from lake.errors import ClosedDoorError, ConflictError, ExchangeError, UnreachableError
+from lake.commit import retrying
+from lake.errors import ClosedDoorError, ExchangeError, UnreachableError
 from lake.instrument_names import remember
 from lake.properties.origin import check_origin, set_origin
 from lake.table import BATCH
@@ -103,14 +103,10 @@ def discover(exchange: Exchange, lake: Lake, program: str) -> Discovery:
     lists, failed = _lists(exchange)
     failed += not_whole(lists, lake.snapshot(INSTRUMENTS).read())
     listing = read_records(record for records in lists.values() for record in records)
-    store = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(ConflictError),
-        stop=tenacity.stop_after_attempt(_COMMIT_TRIES),
-        reraise=True,
-    )
     # A record that cannot be read is on a list nevertheless.
     complete = not failed and not any(record.could_be_dated for record in listing.refused)
     origin = exchange.name, _clock(exchange, lake)
+    store = retrying(_COMMIT_TRIES)
     before, known = store(_store, lake, listing, origin, program, complete=complete)
     remember(lake.uri, known["instrument"])
     lives = dict(
@@ -222,16 +218,12 @@ def _lists(exchange: Exchange) -> tuple[dict[ListOf, list[object]], list[str]]:
     """The lists that could be read, unparsed, and a sentence for each that could not."""
     lists: dict[ListOf, list[object]] = {}
     failed = []
-    asks = (
-        (False, exchange.active_instruments),
-        # After the active ones: a future that expires between the two calls is on both lists.
-        (True, exchange.expired_instruments),
-    )
-    for expired, ask in asks:
+    # Active ones first: a future that expires between the two calls is on both lists.
+    for expired in (False, True):
         for coin in COINS:
             which = ListOf(coin, expired)
             try:
-                lists[which] = ask(coin)
+                lists[which] = exchange.instruments(coin, expired=expired)
             except (ClosedDoorError, UnreachableError) as exc:
                 if not expired:
                     # Without `www` there are neither candles nor a clock.

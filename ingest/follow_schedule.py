@@ -11,8 +11,8 @@ import polars as pl
 
 from ingest.deribit.replies import CLOSING_LAG, closed_until
 from lake.coverage import IS_CANDLES, Subject
-from lake.time.intervals import MINUTE, Span, ceil_minute
-from lake.time.steps import STEPS
+from lake.time.intervals import MINUTE, Span
+from lake.time.steps import MINUTES, STEPS
 
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 300.0
@@ -153,7 +153,7 @@ def expired_by(instruments: pl.DataFrame, now: datetime) -> set[str]:
     """
     ends = instruments.select("instrument", "expires_at").iter_rows()
     closed = closed_until(now)
-    return {name for name, end in ends if end is not None and ceil_minute(end) <= closed}
+    return {name for name, end in ends if end is not None and MINUTES.ceil(end) <= closed}
 
 
 @dataclass(frozen=True, slots=True)

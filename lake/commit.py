@@ -16,6 +16,8 @@ from lake.snapshot import Snapshot, open_table
 from lake.tables import INSTRUMENTS
 
 if TYPE_CHECKING:
+    import tenacity
+
     from lake.lake import Lake
 
 # Identifies a commit in the log, so that its writer finds it if the store's reply was lost.
@@ -82,11 +84,6 @@ def set_properties(
 ) -> None:
     """Set properties of a table; a missing table is created without rows.
 
-    Args:
-        base: the newest version.
-        properties: by name.
-        lineage: stored in the commit.
-
     Raises:
         ConflictError: another writer was faster; nothing was stored.
         LakeError: the store cannot be written.
@@ -118,18 +115,24 @@ def set_lake_properties(
         ConflictError: other writers kept writing that table; nothing was changed.
         LakeError: the lake cannot be read or written; nothing was changed.
     """
-    for attempt in range(_MARK_TRIES):
+
+    def set_once() -> None:
         base = lake.snapshot(INSTRUMENTS)
-        properties = properties_of(base)
-        if not properties:
-            return
-        try:
+        if properties := properties_of(base):
             set_properties(base, properties, {"program": program})
-        except ConflictError:
-            if attempt == _MARK_TRIES - 1:
-                raise
-        else:
-            return
+
+    retrying(_MARK_TRIES)(set_once)
+
+
+def retrying(tries: int) -> "tenacity.Retrying":
+    """Return what repeats a call at once, up to so many times, if another writer was faster."""
+    import tenacity  # noqa: PLC0415  (it takes a tenth of a second, and reading needs none)
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ConflictError),
+        stop=tenacity.stop_after_attempt(tries),
+        reraise=True,
+    )
 
 
 def _write(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from lake.tables import COVERAGE
-from lake.time.intervals import MINUTE, Span, clip, common, merge, subtract
+from lake.time.intervals import Span, clip, common, merge, subtract
 from lake.time.steps import STEPS
 
 # Below this number of rows a loop is as fast as a query of Polars.
@@ -136,25 +136,6 @@ class Coverage:
         return subtract(spans, [before])
 
 
-def spans_of(ts: pl.Series) -> list[Span]:
-    """Return sorted distinct minutes as maximal spans.
-
-    Args:
-        ts: starts of minutes, sorted.
-    """
-    if ts.is_empty():
-        return []
-    whole = Span(ts[0], ts[-1] + MINUTE)
-    if whole.minutes == len(ts):
-        return [whole]
-    breaks = pl.DataFrame({"ts": ts}).with_columns(
-        starts=pl.col("ts").diff().ne_missing(MINUTE).fill_null(value=True)
-    )
-    starts = breaks.filter("starts")["ts"].to_list()
-    ends = breaks.filter(pl.col("starts").shift(-1, fill_value=True))["ts"].to_list()
-    return [Span(start, end + MINUTE) for start, end in zip(starts, ends, strict=True)]
-
-
 def folded(asks: pl.DataFrame, known: Iterable[Span] = ()) -> Coverage:
     """Return the coverage from rows of `asks` of one instrument, in any order.
 
@@ -215,11 +196,7 @@ def to_table(found: Mapping[Subject, Coverage], listed: Mapping[str, datetime]) 
 
 
 def listings(instruments: pl.DataFrame) -> dict[str, datetime]:
-    """Return the listing time of each instrument, and of the first future of each index, by name.
-
-    Args:
-        instruments: rows of the table.
-    """
+    """Return the listing time of each instrument, and of each index's first future, by name."""
     futures = instruments.filter(kind="future").group_by("price_index").agg(pl.min("listed_at"))
     return dict([*futures.iter_rows(), *instruments.select("instrument", "listed_at").iter_rows()])
 

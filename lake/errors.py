@@ -1,21 +1,4 @@
-"""The tree of all errors that basislake raises on purpose.
-
-    BasislakeError
-    ├── UsageError            the command or a setting is wrong; nothing was changed
-    ├── LakeError             the lake cannot be read or written
-    │   ├── ConflictError     another writer committed first; read again and retry
-    │   ├── GoneError         a version was deleted, or does not exist
-    │   └── DamagedError      a file is missing or damaged; reading again cannot help
-    ├── ExchangeError         the exchange gave no usable answer
-    │   ├── TransientError    a retry may help
-    │   │   ├── ThrottledError    too many calls; all processes should slow down
-    │   │   └── UnreachableError  no connection at all
-    │   │       └── UnknownHostError  the host's name cannot be resolved
-    │   ├── StoppedError      our own process stopped calling, on purpose
-    │   ├── RejectedError     the same call would be refused again
-    │   ├── ClosedDoorError   the exchange refuses all calls; stop calling
-    │   └── ChangedError      the exchange breaks an assumption; data would be lost
-    └── LoadError             the database cannot be read or written
+"""The errors that basislake raises on purpose, each below the more general one.
 
 A message says what happened to what, what is safe, and what to run next. Findings about data are
 rows in tables, never exceptions.

@@ -47,11 +47,7 @@ class State(Lake):
     """
 
     def __init__(self, present: Lake) -> None:
-        """Prepare the lake; nothing is read.
-
-        Args:
-            present: the lake.
-        """
+        """Prepare the lake; nothing is read."""
         super().__init__(present.uri, present.options)
         self._opened: dict[str, Snapshot] = {}
         self._build: dict[str, Any] | None = None

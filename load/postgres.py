@@ -21,7 +21,8 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 
 class Database:
-    """A connection; changes take effect at `commit`.
+    """A connection; changes take effect at `commit`. Each method raises a LoadError if the server
+    refuses, or if the connection is lost.
 
     A transaction begins by `begin`, or with the first statement after a commit or rollback.
     Settings are valid for one transaction and leave no trace in the session, so a pooler may give
@@ -82,12 +83,12 @@ class Database:
     def _look(self, address: str) -> None:
         """Read the server's version, and make it write names as the driver expects them."""
         sql = "SELECT current_setting('server_version_num')"
-        version = self.query(sql)[0][0]
+        ((version,),) = self.query(sql)
         if isinstance(version, bytes):  # no type was recognised, because their names were quoted
             self._connection.close()
             self._connection = _connect(unquoting(address), self.shown)
             self._has_begun = False
-            version = self.query(sql)[0][0]
+            ((version,),) = self.query(sql)
         self.version = int(version)
         self.rollback()
 
@@ -110,46 +111,27 @@ class Database:
 
         Needed only before a wait during which the session would be idle without the settings of a
         transaction.
-
-        Raises:
-            LoadError: the server refuses, or the connection is lost.
         """
         self._check_not_stopped()
         if self._has_begun:
             self.rollback()
         self._has_begun = True
-        self._run(f"SET TRANSACTION ISOLATION LEVEL {READ_COMMITTED}")
-        self._run(settings_sql(self._lock_wait_s, self.version))
+        self.execute(f"SET TRANSACTION ISOLATION LEVEL {READ_COMMITTED}")
+        self.execute(settings_sql(self._lock_wait_s, self.version))
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """Run one statement; `$1` and so on are the parameters.
-
-        Raises:
-            LoadError: the server refuses it, or the connection is lost.
-        """
-        self._ready()
-        self._run(sql, parameters)
+        """Run one statement; `$1` and so on are the parameters."""
+        with self._executed(sql, parameters):
+            pass
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one query and return its rows.
-
-        Raises:
-            LoadError: the server refuses it, or the connection is lost.
-        """
-        self._ready()
-        with self._explained(), self._connection.cursor() as cursor:
-            cursor.execute(sql, tuple(parameters) or None)
+        """Run one query and return its rows."""
+        with self._executed(sql, parameters) as cursor:
             return list(cursor.fetchall())
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Run one query and return its rows as Arrow, with the bytes of the server's values.
-
-        Raises:
-            LoadError: the server refuses it, or the connection is lost.
-        """
-        self._ready()
-        with self._explained(), self._connection.cursor() as cursor:
-            cursor.execute(sql, tuple(parameters) or None)
+        """Run one query and return its rows as Arrow, with the bytes of the server's values."""
+        with self._executed(sql, parameters) as cursor:
             return cursor.fetch_arrow_table()
 
     def ingest(
@@ -253,9 +235,12 @@ class Database:
         if not self._has_begun:
             self.begin()
 
-    def _run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+    @contextmanager
+    def _executed(self, sql: str, parameters: Sequence[Any]) -> Iterator[adbc.Cursor]:
+        self._ready()
         with self._explained(), self._connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
+            yield cursor
 
     def _check_not_stopped(self) -> None:
         if self._is_stopped:

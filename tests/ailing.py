@@ -1,5 +1,6 @@
 """Lakes of small markets whose exchange misbehaved: gaps, refused candles, a spike, no answer."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,12 +19,25 @@ LOST = {"BTC-5APR24": ("03-27 12:00", "03-27 12:01"), "ETH-PERPETUAL": ("03-26 0
 REFUSED = ("ETH-12APR24", "04-02 07:00")
 SPIKE = ("BTC-5APR24", "03-28 15:02")
 UNANSWERED = ("ETH-28JUN24", "04-01 12:00")
-EMPTY = {"BTC-19APR24", "ETH-19APR24"}
 
 
 def at(text: str) -> datetime:
     """A time of 2024: month, day, hour and minute."""
     return datetime.strptime(f"2024-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+
+
+def altered(factors: Mapping[str, float | None], *minutes_ms: int) -> Change:
+    """Multiply cells of these minutes, or send null where None is given; other candles stay."""
+
+    def change(good: Columns) -> Columns:
+        changed = {name: list(good[name]) for name in factors}
+        for row, tick in enumerate(good["ticks"]):
+            if tick in minutes_ms:
+                for name, factor in factors.items():
+                    changed[name][row] = None if factor is None else good[name][row] * factor
+        return good | changed
+
+    return change
 
 
 def ailing_lake(folder: Path) -> Lake:
@@ -33,8 +47,8 @@ def ailing_lake(folder: Path) -> Lake:
         for name, times in LOST.items():
             for text in times:
                 _order(server, name, text, changes.drop_minutes(milliseconds(at(text))))
-        _order(server, *REFUSED, _multiplied(REFUSED[1], "low", -1.0))
-        _order(server, *SPIKE, _multiplied(SPIKE[1], "high", 1.5))
+        for (name, text), factors in ((REFUSED, {"low": -1.0}), (SPIKE, {"high": 1.5})):
+            _order(server, name, text, altered(factors, milliseconds(at(text))))
         name, text = UNANSWERED
         server.faults.add(
             CHART, None, server_error(), instrument=name, minute_ms=milliseconds(at(text))
@@ -65,16 +79,3 @@ def gapped_lake(folder: Path) -> Lake:
 def _order(server: SimulatedExchange, name: str, text: str, change: Change) -> None:
     ms = milliseconds(at(text))
     server.faults.add(CHART, None, Changed(change), instrument=name, minute_ms=ms)
-
-
-def _multiplied(text: str, column: str, factor: float) -> Change:
-    ms = milliseconds(at(text))
-
-    def change(good: Columns) -> Columns:
-        cells = list(good[column])
-        if ms in good["ticks"]:
-            row = good["ticks"].index(ms)
-            cells[row] *= factor
-        return good | {column: cells}
-
-    return change

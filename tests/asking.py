@@ -1,48 +1,42 @@
 """Calls of a simulated exchange over HTTP, and the market that it serves."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import requests
 
+from basislake.simulator.calls import CHART_METHOD
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe
 
-CHART = "get_tradingview_chart_data"
-UNIVERSE = weekly_universe(
-    7, datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
-)
+START = datetime(2024, 3, 1, 8, tzinfo=UTC)
+NOW = datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
+UNIVERSE = weekly_universe(7, START, NOW)
 EXPIRED = UNIVERSE.contracts["BTC-22MAR24"]
-ACTIVE = UNIVERSE.contracts["ETH-28JUN24"]
-
-Ask: TypeAlias = Callable[..., requests.Response]
-Chart: TypeAlias = Callable[[str, int, int], dict[str, Any]]
 
 
-def ask_of(exchange: SimulatedExchange, session: requests.Session) -> Ask:
-    """A function that calls a method of the exchange with parameters."""
-
-    def ask(method: str, base: str = exchange.www_url, **params: object) -> requests.Response:
+def ask(
+    exchange: SimulatedExchange, method: str, base: str = "", **params: object
+) -> requests.Response:
+    """Call a method of the exchange, of one of its hosts, with parameters."""
+    with requests.Session() as session:
+        session.trust_env = False
+        url = f"{base or exchange.www_url}/api/v2/public/{method}"
         query = {name: str(value) for name, value in params.items()}
-        return session.get(f"{base}/api/v2/public/{method}", params=query, timeout=60)
-
-    return ask
+        return session.get(url, params=query, timeout=60)
 
 
-def chart_of(ask: Ask) -> Chart:
-    """A function that returns the candles of an instrument between two times, both inclusive."""
+def ask_chart(
+    exchange: SimulatedExchange, name: str, start_ms: int, end_ms: int
+) -> requests.Response:
+    """Ask for the candles of an instrument between two times, both inclusive."""
+    window: dict[str, Any] = {"start_timestamp": start_ms, "end_timestamp": end_ms}
+    return ask(exchange, CHART_METHOD, instrument_name=name, resolution="1", **window)
 
-    def chart(instrument: str, start_ms: int, end_ms: int) -> dict[str, Any]:
-        answer = ask(
-            CHART,
-            instrument_name=instrument,
-            start_timestamp=start_ms,
-            end_timestamp=end_ms,
-            resolution="1",
-        )
-        assert answer.status_code == 200
-        result: dict[str, Any] = answer.json()["result"]
-        return result
 
-    return chart
+def chart(exchange: SimulatedExchange, name: str, start_ms: int, end_ms: int) -> dict[str, Any]:
+    """The candles that come of it."""
+    answer = ask_chart(exchange, name, start_ms, end_ms)
+    assert answer.status_code == 200
+    result: dict[str, Any] = answer.json()["result"]
+    return result

@@ -19,8 +19,7 @@ from lake.carry_tables import (
 from lake.files.slices import month_of, month_span
 from lake.table import BATCH, Table
 from lake.tables import ASKS, RAW_CANDLES
-from tests.lakes import LINEAGE, Row, schema_of
-from tests.market import NOW
+from tests.lakes import LINEAGE, Row, asked, schema_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SINCE = datetime(2020, 1, 30, 10, tzinfo=UTC)
@@ -98,23 +97,11 @@ def receive(lake: Lake, rows: Mapping[Table, Sequence[Row]]) -> int:
         for table, own in rows.items()
         for name in sorted({row[table.key[0]] for row in own})
     ]
-    asked = [
-        {
-            "dataset": dataset,
-            "instrument": name,
-            "start": SINCE,
-            "end": SINCE + HOUR,
-            "status": "present",
-            "window_start": SINCE,
-            "window_end": SINCE + HOUR,
-            "duplicates": 0,
-            "program": "test",
-            "at": NOW,
-        }
+    rows_of_asks = [
+        asked((name, SINCE, SINCE + HOUR, "present"), dataset=dataset, run=None)
         for dataset, name in subjects or [("candles", PERPETUAL)]
     ]
-    frame = pl.DataFrame(asked, schema=schema_of(ASKS), orient="row")
-    return batches.append(lake, ASKS, frame, number, LINEAGE)[0]
+    return batches.append(lake, ASKS, pl.concat(rows_of_asks), number, LINEAGE)[0]
 
 
 def everything() -> dict[Table, list[Row]]:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -23,10 +24,11 @@ from load.embedded.server import embedded
 from tests import carry_lakes, profiles, session
 from tests.ailing import ailing_lake, gapped_lake
 from tests.hosts import PROXIES, Host, Hosts
-from tests.lakes import built_lake
+from tests.lakes import built_lake, instrument, lake_of
 from tests.loading import Target, disconnect, fresh_target, keep, small_lake
 from tests.market import NOW, basislake, small_market
 from tests.object_store import ObjectStore, Proxy, serving
+from tests.processes import Start, programs
 from tests.reporting import MADE_AT
 from tests.servers import Data, copy_data, make_data
 from tests.staged import Staged, make_staged
@@ -53,10 +55,23 @@ def at(tmp_path: Path) -> Lake:
 
 
 @pytest.fixture
+def known(tmp_path: Path) -> Lake:
+    """A lake that knows a perpetual and holds nothing else."""
+    return lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
+
+
+@pytest.fixture
 def server(universe: Universe) -> Iterator[SimulatedExchange]:
     """An exchange of it."""
     with SimulatedExchange(universe) as running:
         yield running
+
+
+@pytest.fixture
+def started() -> Iterator[Start]:
+    """Starts programs of Python that end with the test."""
+    with programs() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -191,6 +206,19 @@ def proxy(object_store: ObjectStore) -> Iterator[Proxy]:
     between = Proxy(object_store)
     yield between
     between.close()
+
+
+@pytest.fixture
+def remote(object_store: ObjectStore, request: pytest.FixtureRequest) -> Lake:
+    """A lake of the test's own, straight in the store."""
+    store = replace(object_store, scheme=getattr(request, "param", "s3"))
+    return open_lake(store.uri(f"{store.scheme}-{request.node.name[:60]}"), store.options)
+
+
+@pytest.fixture
+def near(proxy: Proxy, remote: Lake) -> Lake:
+    """The same lake as `remote`, behind the proxy."""
+    return open_lake(remote.uri, proxy.store.options)
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Lakes for tests: small ones of given rows, and one that the pipeline built of a small market."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from lake import TABLES, Lake, batches
 from lake import open as open_lake
 from lake.batches import commit_batch
 from lake.contract_terms import term_of
-from lake.errors import LakeError
+from lake.errors import ConflictError, LakeError
 from lake.snapshot import Snapshot
 from lake.state import BUILD
 from lake.table import BATCH, Table
@@ -114,9 +115,21 @@ def append_to(lake: Lake, name: str, frame: pl.DataFrame) -> int:
     return append(lake, {name: [frame]})
 
 
+def stored(commit: Callable[[], int]) -> int:
+    """What a commit returns that starts over as often as another writer is in its way."""
+    while True:
+        with suppress(ConflictError):
+            return commit()
+
+
 def held(lake: Lake) -> pl.DataFrame:
     """All raw candles."""
     return lake.scan("raw_candles").collect().sort("instrument", "ts")
+
+
+def names(lake: Lake) -> list[str]:
+    """The instruments on record."""
+    return lake.read(INSTRUMENTS)["instrument"].to_list()
 
 
 def begin(lake: Lake, name: str) -> int:
@@ -128,8 +141,14 @@ def begin(lake: Lake, name: str) -> int:
 
 
 def ask(lake: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], **of: Any) -> None:  # noqa: ANN401
-    """Add rows of `asks` to a batch: instrument, start, end and status, each of a window of its
-    own; and bring `coverage` up to date.
+    """Add rows of `asks` to a batch, see `asked`, and bring `coverage` up to date."""
+    batches.append(lake, ASKS, asked(*tiles, **of), number, LINEAGE)
+    asks.update(lake, "test")
+
+
+def asked(*tiles: tuple[str, datetime, datetime, str], **of: Any) -> pl.DataFrame:  # noqa: ANN401
+    """Rows of `asks` without their batch: instrument, start, end and status, each of a window of
+    its own.
     """
     rows = [
         {
@@ -148,9 +167,7 @@ def ask(lake: Lake, number: int, *tiles: tuple[str, datetime, datetime, str], **
         }
         for name, start, end, status in tiles
     ]
-    frame = pl.DataFrame(rows, schema=schema_of(ASKS), orient="row")
-    batches.append(lake, ASKS, frame, number, LINEAGE)
-    asks.update(lake, "test")
+    return pl.DataFrame(rows, schema=schema_of(ASKS), orient="row")
 
 
 def record(lake: Lake, rows: Sequence[Row]) -> int:

@@ -14,7 +14,6 @@ from typing import Any
 import polars as pl
 
 from lake import Lake
-from lake.contract_terms import term_of
 from lake.files.slices import by_month
 from lake.state import BUILD
 from lake.table import Table
@@ -23,7 +22,7 @@ from load.compare_cells import Comparison, compare
 from load.loader import load
 from load.postgres import Database
 from load.results import LoadResult
-from tests.lakes import LINEAGE, mark_built
+from tests.lakes import LINEAGE, instrument, mark_built
 
 START = datetime(2019, 5, 1, tzinfo=UTC)
 EXPIRY = datetime(2019, 6, 28, 8, tzinfo=UTC)
@@ -41,24 +40,10 @@ def partition(name: str, month: str = MONTH) -> str:
 def instruments(*names: str, expires_at: datetime = EXPIRY) -> pl.DataFrame:
     """Rows of `instruments`."""
     rows = [
-        {
-            "instrument": name,
-            "kind": "perpetual" if "PERPETUAL" in name else "future",
-            "base": name[:3],
-            "quote": "USD",
-            "settlement": name[:3],
-            "contract_type": "inverse",
-            "listed_at": START,
-            "expires_at": None if "PERPETUAL" in name else expires_at,
-            "tick_size": 0.5,
-            "contract_size": 10.0,
-            "active": False,
-            "price_index": f"{name[:3]}_usd".lower(),
-            "term": term_of(None if "PERPETUAL" in name else expires_at),
-        }
+        {**instrument(name, None if "PERPETUAL" in name else expires_at), "listed_at": START}
         for name in names
     ]
-    return INSTRUMENTS.cast(pl.DataFrame(rows, schema_overrides=INSTRUMENTS.polars_schema))
+    return pl.DataFrame(rows, INSTRUMENTS.polars_schema)
 
 
 def candles(minutes: int = 8, shift: float = 0.0, start: datetime = START) -> pl.DataFrame:

@@ -22,6 +22,7 @@ from basislake.pipeline.fetch import sound_rows
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe, recent_universe
 from ingest.backfill.backfill import Backfill
+from ingest.backfill.fetch_workers import threads_here
 from ingest.backfill.results import Result
 from ingest.deribit.client import Exchange
 from ingest.discover import discover
@@ -35,6 +36,11 @@ from lake.table import BATCH
 SPEED = 50.0
 MINUTE_MS = 60_000
 ROOT = Path(__file__).parent.parent
+# What the real exchange sent.
+RECORDINGS = ROOT.parent / "shared/recordings"
+needs_recordings = pytest.mark.skipif(
+    not RECORDINGS.exists(), reason="recordings are not kept in this repository"
+)
 # What most tests are about; a selection that names no data is of all.
 CANDLES = Selection(data=("candles",))
 # What a command of a process begins with.
@@ -136,6 +142,13 @@ def basislake(
     return Ran(code, _text(out), _text(err))
 
 
+def status_of(lake: Lake | Path) -> dict[str, Any]:
+    """What `status` says of a lake."""
+    at = lake.uri if isinstance(lake, Lake) else lake
+    found: dict[str, Any] = basislake(None, "status", "--lake", at, "--json").json
+    return found
+
+
 def backup(source: Lake, target: Lake | str, **kwargs: object) -> dict[str, object]:
     """Back a lake up, and return what the command says of it."""
     done = basislake(None, "backup", str(target), "--lake", source.uri, "--json", **kwargs)  # type: ignore[arg-type]
@@ -193,6 +206,30 @@ def _text(stream: TextIOWrapper) -> str:
     return buffer.getvalue().decode()
 
 
+@contextmanager
+def swift(
+    server: SimulatedExchange, lake: Lake | None = None, *, timeout_s: float = 300.0, retries: int
+) -> Iterator[Exchange]:
+    """A client of an exchange whose waits take no time to speak of."""
+
+    def nap(seconds: float) -> None:
+        time.sleep(seconds / SPEED)
+
+    limiter = Limiter(
+        0,
+        folder=lake.machine_folder if lake else None,
+        url=server.www_url,
+        clock=lambda: time.time() * SPEED,
+        sleep=nap,
+    )
+    urls = (server.www_url, server.history_url)
+    client = Exchange(*urls, limiter=limiter, timeout_s=timeout_s, retries=retries, sleep=nap)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
 def fetch(
     server: SimulatedExchange,
     lake: Lake,
@@ -204,30 +241,15 @@ def fetch(
     repair: bool = False,
     again: bool = False,
 ) -> Result:
-    """Discover and backfill in this process, with waits that take no time to speak of."""
-    limiter = Limiter(
-        0,
-        folder=lake.machine_folder,
-        url=server.www_url,
-        clock=lambda: time.time() * SPEED,
-        sleep=lambda s: time.sleep(s / SPEED),
-    )
-    exchange = Exchange(
-        server.www_url,
-        server.history_url,
-        limiter=limiter,
-        timeout_s=timeout_s,
-        retries=retries,
-        sleep=lambda s: time.sleep(s / SPEED),
-    )
-    try:
+    """Discover and backfill in this process, swiftly."""
+    with swift(server, lake, timeout_s=timeout_s, retries=retries) as exchange:
         discover(exchange, lake, PROGRAM)
         now = exchange.server_time()
         planner = Planner(lake, selection, now, repair=repair, again=again)
-        job = Backfill(lake, exchange, planner, PROGRAM, threads=threads, sound=sound_rows())
+        job = Backfill(
+            lake, exchange, planner, threads_here(exchange, threads), PROGRAM, sound=sound_rows()
+        )
         return job.run()
-    finally:
-        exchange.close()
 
 
 def coverage(

@@ -5,9 +5,10 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.market import ROOT, Ran, command
 PATIENCE_S = 300.0
 # When Python is aborted, it prints the stack of each thread.
 TELLING = {"PYTHONFAULTHANDLER": "1"}
+# Starts a program of Python with arguments.
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @contextmanager
@@ -43,6 +46,18 @@ def running(
         process.communicate()
 
 
+@contextmanager
+def programs() -> Iterator[Start]:
+    """Start programs; those that still run at the end of the block are killed."""
+    with ExitStack() as stack:
+
+        def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+            line = [sys.executable, "-c", program, *map(str, arguments)]
+            return stack.enter_context(running(line))
+
+        yield start
+
+
 def ran(
     server: SimulatedExchange | None, *given: object, env: Mapping[str, str] | None = None
 ) -> Ran:
@@ -51,12 +66,37 @@ def ran(
         return ended(process)
 
 
+def line_of(process: subprocess.Popen[str]) -> str:
+    """The next line that a process prints."""
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def finished(
+    *line: object,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    given: str | None = None,
+) -> Ran:
+    """Run another program to its end, with a text as its input where one is given."""
+    done = subprocess.run(
+        list(map(str, line)),
+        cwd=cwd,
+        env=env,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
 def announced(process: subprocess.Popen[str]) -> Any:  # noqa: ANN401  (whatever it prints)
     """The JSON object that a process prints over several lines, and goes on after."""
-    assert process.stdout is not None
     text = ""
     while not text.rstrip().endswith("}"):
-        line = process.stdout.readline()
+        line = line_of(process)
         assert line, process.communicate()
         text += line
     return json.loads(text)
@@ -78,10 +118,10 @@ def wait_until(process: subprocess.Popen[str] | None, is_so: Callable[[], bool])
         time.sleep(0.02 + 3 * (time.monotonic() - looked_s))
 
 
-def ended(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> Ran:
+def ended(process: subprocess.Popen[str]) -> Ran:
     """Wait for a process to end by itself; return its result."""
     try:
-        out, err = process.communicate(timeout=patience_s)
+        out, err = process.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         pytest.fail(f"It does not end. {_abort(process)}")
     return Ran(process.returncode, out, err)

@@ -22,7 +22,6 @@ EXPIRIES: dict[str, datetime | None] = {
 }
 PERPETUAL, WEEKLY, NEXT, QUARTERLY = EXPIRIES
 PRICES = ("open", "high", "low", "close")
-AMOUNTS = ("volume", "cost")
 DAY = 1440
 
 

@@ -7,9 +7,12 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
+from lake import Lake
+from lake.files.parquet import DataFile
 from lake.table import BATCH, Table, Type
 from lake.tables import INSTRUMENTS, RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
+from tests.lakes import instrument
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 CELLS = ("open", "high", "low", "close", "volume", "cost")
@@ -39,9 +42,10 @@ def candles(count: int, start: int = 0, price: float = 100.0) -> pl.DataFrame:
 
 
 @st.composite
-def spans(draw: st.DrawFn, longest: int = 200) -> list[Span]:
+def spans(draw: st.DrawFn) -> list[Span]:
     """Some spans of whole minutes; they may touch, overlap, or be empty."""
-    pairs = draw(st.lists(st.tuples(st.integers(0, longest), st.integers(0, longest)), max_size=8))
+    minutes = st.integers(0, 200)
+    pairs = draw(st.lists(st.tuples(minutes, minutes), max_size=8))
     return [span(start, end) for start, end in pairs]
 
 
@@ -89,24 +93,12 @@ def batch(frame: pl.DataFrame, number: int = 1) -> pl.DataFrame:
     return frame.with_columns(pl.lit(number, pl.Int64).alias(BATCH))
 
 
+def written(lake: Lake, name: str, frame: pl.DataFrame) -> DataFile:
+    """A file of raw candles that is not committed."""
+    return lake.write(RAW_CANDLES, batch(frame), name)
+
+
 def instruments(*names: str) -> pl.DataFrame:
-    """Rows of `instruments`: futures without an expiry."""
-    rows = [
-        (
-            name,
-            "future",
-            "BTC",
-            "USD",
-            "BTC",
-            "inverse",
-            T0,
-            None,
-            0.5,
-            None,
-            True,
-            "btc_usd",
-            "daily",
-        )
-        for name in names
-    ]
-    return pl.DataFrame(rows, schema=INSTRUMENTS.polars_schema, orient="row")
+    """Rows of `instruments`: futures."""
+    rows = [instrument(name, minute(99_999)) for name in names]
+    return pl.DataFrame(rows, INSTRUMENTS.polars_schema)

@@ -1,28 +1,24 @@
 """The assumptions about the exchange: each of them, holding and failing."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from basislake.simulator.calls import CHART_METHOD
-from basislake.simulator.carry import MarketCarry, Row
 from basislake.simulator.departures import DEPARTURES, depart
 from basislake.simulator.fault_forms import Fault, too_many_requests
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import Universe, recent_universe
+from basislake.simulator.universe import recent_universe
 from ingest.assumptions import shortening
 from ingest.assumptions.asking import ask_all, ask_first
 from ingest.assumptions.catalogue import CHECKS, judge
 from ingest.assumptions.check import Judgement, Verdict
 from ingest.assumptions.evidence import HOUR_MS, Candidate, Evidence, Seen
 from ingest.deribit.client import Exchange
-from ingest.rate_limit.limiter import Limiter
-from tests.market import NOW, SPEED
+from tests.market import NOW, RECORDINGS, needs_recordings, swift
 
 # Which check a departure fails, and whether data could be lost or wrong.
 FAILS = {
@@ -47,41 +43,19 @@ FAILS = {
     "other-refusal": ("rate-refusal", False),
 }
 MOST_CALLS = 20
-RECORDINGS = Path(__file__).parents[2] / "shared" / "recordings" / "carry"
-CANDLES = RECORDINGS.parent / "get_tradingview_chart_data_BTC-PERPETUAL_2025-12-23.json"
-
-
-class Remembering(MarketCarry):
-    """The carry of a market, each answer of funding computed once."""
-
-    def __init__(self, universe: Universe) -> None:
-        super().__init__(universe)
-        self._answers: dict[tuple[str, int, int], list[Row]] = {}
-
-    def funding(self, instrument: str, after_ms: int, until_ms: int) -> list[Row]:
-        key = (instrument, after_ms, until_ms)
-        if key not in self._answers:
-            self._answers[key] = super().funding(*key)
-        return self._answers[key]
 
 
 @pytest.fixture(name="server", scope="module")
 def fixture_server() -> Iterator[SimulatedExchange]:
     """An exchange whose perpetuals are older than 800 hours, and than a calendar month."""
-    universe = recent_universe(3, NOW, weeks=6)
-    with SimulatedExchange(universe, carry=Remembering(universe)) as server:
+    with SimulatedExchange(recent_universe(3, NOW, weeks=6)) as server:
         yield server
 
 
 @pytest.fixture(name="exchange")
 def fixture_exchange(server: SimulatedExchange) -> Iterator[Exchange]:
-    # Waits are shorter than they would be.
-    limiter = Limiter(0, clock=lambda: time.time() * SPEED, sleep=lambda s: time.sleep(s / SPEED))
-    exchange = Exchange(
-        server.www_url, server.history_url, limiter=limiter, sleep=lambda s: time.sleep(s / SPEED)
-    )
-    yield exchange
-    exchange.close()
+    with swift(server, retries=6) as exchange:
+        yield exchange
     server.faults.clear()
     server.forget_calls()
 
@@ -153,22 +127,22 @@ def test_a_host_that_is_away_differs_and_the_rest_cannot_be_judged(
     assert outcomes[1].verdict is Verdict.OK
 
 
-@pytest.mark.skipif(not RECORDINGS.exists(), reason="recordings are not kept in this repository")
+@needs_recordings
 def test_recorded_replies_are_as_relied_on() -> None:
     def recorded(name: str) -> Any:  # noqa: ANN401  (whatever the exchange sent)
-        return json.loads((RECORDINGS / f"{name}_2026-09-20.json").read_text())
+        return json.loads((RECORDINGS / f"{name}.json").read_text())
 
-    lists = shortening.listed(recorded("get_instruments_BTC_future"))
-    hours = shortening.hours(recorded("get_funding_rate_history_BTC-PERPETUAL"))
-    chart = json.loads(CANDLES.read_text())["result"]
+    lists = shortening.listed(recorded("carry/get_instruments_BTC_future_2026-09-20"))
+    hours = shortening.hours(recorded("carry/get_funding_rate_history_BTC-PERPETUAL_2026-09-20"))
+    chart = recorded("get_tradingview_chart_data_BTC-PERPETUAL_2025-12-23")["result"]
     span = {"start_timestamp": hours["first"] - HOUR_MS, "end_timestamp": hours["last"]}
     results = {
         "active-BTC": lists,
         "active-ETH": {"instruments": {}, "refused": [], "fields": {}},
         "hours": hours,
         "quiet": shortening.candles(chart),
-        "deliveries": recorded("get_delivery_prices_btc_usd"),
-        "delivered": recorded("get_last_settlements_by_currency_BTC"),
+        "deliveries": recorded("carry/get_delivery_prices_btc_usd_2026-09-20"),
+        "delivered": recorded("carry/get_last_settlements_by_currency_BTC_2026-09-20"),
     }
     minutes = {"start_timestamp": chart["ticks"][0], "end_timestamp": chart["ticks"][-1]}
     calls = {

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from basislake.explain.basis import explain
 from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.fault_forms import Change, Changed, Columns, server_error
+from basislake.simulator.fault_forms import Changed, Columns, server_error
 from basislake.simulator.server import SimulatedExchange
 from ingest.plan.planner import make_plans
 from ingest.plan.selection import Selection, select, with_data
@@ -20,6 +20,7 @@ from lake.coverage import IS_CANDLES
 from lake.history.as_of import PastLake
 from lake.tables import COVERAGE, RAW_CANDLES, SUPERSEDED
 from lake.time.intervals import MINUTE
+from tests.ailing import altered
 from tests.market import (
     NOW,
     basislake,
@@ -31,7 +32,7 @@ from tests.market import (
     truths,
 )
 from tests.processes import ended, running, wait_until
-from tests.spiked import PERPETUAL
+from tests.spiked import PERPETUAL, PRICES
 from tests.staged import UNIVERSE, built, content, is_same
 
 # Of the staged lake: a future that expired, and a minute of its life.
@@ -45,28 +46,11 @@ def server() -> Iterator[SimulatedExchange]:
         yield exchange
 
 
-def scaled(factor: float | None, *minutes_ms: int) -> Change:
-    """Multiply the prices of these minutes, or send null for their closes."""
-
-    def change(good: Columns) -> Columns:
-        changed = {name: list(good[name]) for name in ("open", "high", "low", "close")}
-        for row, tick in enumerate(good["ticks"]):
-            if tick in minutes_ms and factor is None:
-                changed["close"][row] = None
-            elif tick in minutes_ms:
-                for cells in changed.values():
-                    cells[row] *= factor
-        return good | changed
-
-    return change
-
-
-def send(
-    server: SimulatedExchange, factor: float | None, name: str = FUTURE, minutes: int = 1
-) -> None:
-    """From now on some minutes of an instrument come so."""
+def send(server: SimulatedExchange, factor: float | None, minutes: int = 1) -> None:
+    """From now on some minutes of the future come so."""
     ms = [milliseconds(AT + i * MINUTE) for i in range(minutes)]
-    server.faults.add(CHART, None, Changed(scaled(factor, *ms)), instrument=name)
+    factors = {"close": None} if factor is None else dict.fromkeys(PRICES, factor)
+    server.faults.add(CHART, None, Changed(altered(factors, *ms)), instrument=FUTURE)
 
 
 def around(name: str = FUTURE) -> Selection:
@@ -75,16 +59,16 @@ def around(name: str = FUTURE) -> Selection:
     return with_data(few, ["candles"])
 
 
-def close_at(lake: Lake, batch: int | None = None, name: str = FUTURE) -> float | None:
+def close_at(lake: Lake, batch: int | None = None) -> float | None:
     found = PastLake(lake, batch) if batch is not None else lake
-    row = counting(found).filter(instrument=name, ts=AT)
+    row = counting(found).filter(instrument=FUTURE, ts=AT)
     assert row.height == 1
     close: float | None = row["close"][0]
     return close
 
 
-def true_close(name: str = FUTURE) -> float:
-    close: float = truths(UNIVERSE).filter(instrument=name, ts=AT)["close"][0]
+def true_close() -> float:
+    close: float = truths(UNIVERSE).filter(instrument=FUTURE, ts=AT)["close"][0]
     return close
 
 
@@ -267,6 +251,4 @@ def test_a_kill_leaves_old_rows_or_new_ones_and_the_next_run_finishes(
 
 
 def every_close_up(good: Columns) -> Columns:
-    return good | {
-        name: [cell * 1.01 for cell in good[name]] for name in ("open", "high", "low", "close")
-    }
+    return good | {name: [cell * 1.01 for cell in good[name]] for name in PRICES}

@@ -49,13 +49,8 @@ def fixture_server() -> Iterator[SimulatedExchange]:
         yield running
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"))
-
-
-def assert_true(lake: Lake) -> None:
-    stored = stored_carry(lake)
+def assert_true(at: Lake) -> None:
+    stored = stored_carry(at)
     for name, expected in TRUTH.items():
         assert_frame_equal(stored[name], expected, check_exact=True)
 
@@ -69,10 +64,10 @@ def calls(server: SimulatedExchange) -> int:
 
 
 def test_all_data_come_to_the_last_digit_and_a_finished_backfill_makes_no_call(
-    server: SimulatedExchange, lake: Lake
+    server: SimulatedExchange, at: Lake
 ) -> None:
-    result = fetch(server, lake, CARRY)
-    assert_true(lake)
+    result = fetch(server, at, CARRY)
+    assert_true(at)
     assert failed(result) == []
     assert result.calls == result.candles_written == 0
     counts = {name.removeprefix("raw_"): frame.height for name, frame in TRUTH.items()}
@@ -87,15 +82,15 @@ def test_all_data_come_to_the_last_digit_and_a_finished_backfill_makes_no_call(
     assert {name: counts.rows_written for name, counts in result.datasets.items()} == {
         name.removeprefix("raw_"): frame.height for name, frame in TRUTH.items()
     }
-    found = lake.scan("coverage").filter(status="missing").collect()
+    found = at.scan("coverage").filter(status="missing").collect()
     assert found.select("instrument", "dataset", "start", "end").rows() == [
         (PERPETUAL, "funding", datetime(2020, 8, 27, 5, tzinfo=UTC),
          datetime(2020, 8, 27, 7, tzinfo=UTC)),
     ]  # fmt: skip
-    assert lake.scan("coverage").filter(status="failed").collect().is_empty()
-    assert fetch(server, lake, CARRY).all_calls == 1
+    assert at.scan("coverage").filter(status="failed").collect().is_empty()
+    assert fetch(server, at, CARRY).all_calls == 1
     server.forget_calls()
-    again = fetch(server, lake, CARRY)
+    again = fetch(server, at, CARRY)
     assert (again.all_calls, calls(server)) == (0, 0)
     assert totals_of(again).startswith(
         "Backfill: 1 of 1 perpetual complete, 0 rows of funding; 1 of 1 perpetual complete, "
@@ -166,22 +161,22 @@ FAULTS: dict[str, list[tuple[str, int | None, AnyFault]]] = {
 
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS.keys())
 def test_faults_of_the_exchange_leave_the_truth(
-    server: SimulatedExchange, lake: Lake, faults: list[tuple[str, int | None, AnyFault]]
+    server: SimulatedExchange, at: Lake, faults: list[tuple[str, int | None, AnyFault]]
 ) -> None:
     for method, times, fault in faults:
         server.faults.add(method, times, fault)
-    result = fetch(server, lake, CARRY)
+    result = fetch(server, at, CARRY)
     assert failed(result) == []
-    assert_true(lake)
+    assert_true(at)
     assert result.datasets["funding"].missing == HOLE
 
 
 def test_what_is_never_answered_fails_and_is_fetched_by_the_next_run(
-    server: SimulatedExchange, lake: Lake
+    server: SimulatedExchange, at: Lake
 ) -> None:
     server.faults.add(FUNDING, None, rpc_error(-32602, "Invalid params"))
     server.faults.add(DELIVERIES, None, Reset())
-    result = fetch(server, lake, CARRY, retries=1)
+    result = fetch(server, at, CARRY, retries=1)
     assert [str(subject) for subject in result.all_failed] == [
         f"{PERPETUAL} funding",
         "btc_usd deliveries",
@@ -189,34 +184,32 @@ def test_what_is_never_answered_fails_and_is_fetched_by_the_next_run(
     assert "no answer for 315 hours: The exchange refuses the call" in failed(result)[0]
     server.faults.clear()
     server.forget_calls()
-    assert failed(fetch(server, lake, CARRY)) == []
-    assert_true(lake)
+    assert failed(fetch(server, at, CARRY)) == []
+    assert_true(at)
     assert server.calls_of(OF_INSTRUMENT) == server.calls_of(TOTAL) == 0
 
 
-def test_a_day_that_the_list_lacks_is_missing_by_name(
-    server: SimulatedExchange, lake: Lake
-) -> None:
+def test_a_day_that_the_list_lacks_is_missing_by_name(server: SimulatedExchange, at: Lake) -> None:
     def without(page: dict[str, Any]) -> dict[str, Any]:
         return {**page, "data": [row for row in page["data"] if row["date"] != "2020-08-30"]}
 
     server.faults.add(DELIVERIES, None, Changed(without))
-    result = fetch(server, lake, CARRY)
+    result = fetch(server, at, CARRY)
     assert result.datasets["deliveries"].missing == {"btc_usd": 1}
     assert failed(result) == []
-    found = lake.scan("coverage").filter(dataset="deliveries", status="missing").collect()
+    found = at.scan("coverage").filter(dataset="deliveries", status="missing").collect()
     assert found["end"].to_list() == [datetime(2020, 8, 30, 8, tzinfo=UTC)]
 
 
 @pytest.mark.parametrize("lost", [("asks", "coverage"), ("coverage",)])
 def test_a_kill_between_the_commits_of_a_batch_loses_nothing_and_stores_nothing_twice(
-    server: SimulatedExchange, lake: Lake, lost: tuple[str, ...]
+    server: SimulatedExchange, at: Lake, lost: tuple[str, ...]
 ) -> None:
-    fetch(server, lake, CARRY)
+    fetch(server, at, CARRY)
     # What a kill before these commits leaves of a first batch.
     for name in lost:
-        shutil.rmtree(Path(lake.uri) / name)
-    left = open_lake(lake.uri)
+        shutil.rmtree(Path(at.uri) / name)
+    left = open_lake(at.uri)
     result = fetch(server, left, CARRY)
     assert failed(result) == []
     assert sum(counts.rows_written for counts in result.datasets.values()) == 0
@@ -232,35 +225,35 @@ def broken(rows: list[Row]) -> list[Row]:
 
 
 def test_a_row_is_replaced_only_where_it_is_asked_again_on_purpose_and_is_sound(
-    server: SimulatedExchange, lake: Lake
+    server: SimulatedExchange, at: Lake
 ) -> None:
-    fetch(server, lake, CARRY)
+    fetch(server, at, CARRY)
     first = TRUTH["raw_funding"]["hour_end"][0]
     server.faults.add(FUNDING, None, Changed(broken))
-    spoilt = fetch(server, lake, CARRY, again=True).datasets["funding"]
+    spoilt = fetch(server, at, CARRY, again=True).datasets["funding"]
     assert (spoilt.replaced, spoilt.rows_written) == (0, 0)
     assert spoilt.differing > 0
     server.faults.clear()
     server.faults.add(FUNDING, 1, Changed(higher))
-    assert fetch(server, lake, CARRY, again=True).datasets["funding"].replaced == 1
-    prices = lake.scan("raw_funding").filter(hour_end=first).sort(BATCH).collect()["index_price"]
+    assert fetch(server, at, CARRY, again=True).datasets["funding"].replaced == 1
+    prices = at.scan("raw_funding").filter(hour_end=first).sort(BATCH).collect()["index_price"]
     assert prices.to_list() == [TRUTH["raw_funding"]["index_price"][0], 7.0]
     # As of the batch before, it is as it was.
-    last = lake.read(RAW_FUNDING)[BATCH].max()
+    last = at.read(RAW_FUNDING)[BATCH].max()
     assert_frame_equal(
-        lake.scan("raw_funding").filter(pl.col(BATCH) < last).drop(BATCH).collect(),
+        at.scan("raw_funding").filter(pl.col(BATCH) < last).drop(BATCH).collect(),
         TRUTH["raw_funding"],
     )
 
 
 def test_every_row_has_a_batch_that_what_was_asked_has_too(
-    server: SimulatedExchange, lake: Lake
+    server: SimulatedExchange, at: Lake
 ) -> None:
-    fetch(server, lake, CARRY)
-    asked = lake.scan("asks").select(BATCH, "dataset", "instrument").unique().collect()
+    fetch(server, at, CARRY)
+    asked = at.scan("asks").select(BATCH, "dataset", "instrument").unique().collect()
     for table in RAW_CARRY:
         dataset = pl.lit(table.name.removeprefix("raw_")).alias("dataset")
-        rows = lake.read(table).select(BATCH, dataset, pl.col(table.key[0]).alias("instrument"))
+        rows = at.read(table).select(BATCH, dataset, pl.col(table.key[0]).alias("instrument"))
         assert rows.join(asked, on=asked.columns, how="anti").is_empty()
 
 
@@ -271,8 +264,8 @@ def test_a_selection_fetches_the_rows_labelled_in_it_and_for_a_future_its_perpet
     done = basislake(server, "backfill", "--lake", tmp_path, *of, "--json")
     assert done.code == 0, done.err
     assert (done.json["instruments"], done.json["calls"]) == (2, 2)
-    lake = open_lake(str(tmp_path))
-    stored = stored_carry(lake)
+    at = open_lake(str(tmp_path))
+    stored = stored_carry(at)
     since, until = datetime(2020, 8, 25, tzinfo=UTC), datetime(2020, 8, 28, 8, tzinfo=UTC)
     labels = {"raw_funding": "hour_end", "raw_settlements": "settled_at"}
     for name, label in labels.items():
@@ -282,7 +275,7 @@ def test_a_selection_fetches_the_rows_labelled_in_it_and_for_a_future_its_perpet
         )
         assert_frame_equal(stored[name], expected)
     assert stored["raw_settlements"]["type"].to_list()[-1] == "delivery"
-    assert lake.snapshot(RAW_SETTLEMENTS).rows == 4
+    assert at.snapshot(RAW_SETTLEMENTS).rows == 4
     counts = done.json["datasets"]
     assert counts["settlements"]["rows_written"] == 4
     # A whole month is in no future's life here.

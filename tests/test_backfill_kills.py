@@ -22,19 +22,13 @@ from lake.history.as_of import past
 from lake.table import BATCH
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES
 from tests.gates import Gate
-from tests.market import basislake, command, fetch, ideal_calls, rows, truths
+from tests.market import basislake, command, fetch, ideal_calls, rows, status_of, truths
 from tests.processes import ended, mount, running, small_disk, unmount, wait_until
 from tests.tiers import slow_but
 
 # A call that is waited for takes longer than any test.
 MOST_TIMEOUT_S = 3_600
 STOPS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@pytest.fixture
-def server(universe: Universe) -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(universe) as running:
-        yield running
 
 
 def backfilling(
@@ -68,7 +62,7 @@ def test_a_killed_backfill_is_finished_by_the_next_one(
     assert done.code == 0, done.err
     assert server.calls_of(CHART) <= 1.25 * total
     assert rows(open_lake(str(tmp_path)), "raw_candles").equals(truths(universe))
-    states = [record["state"] for record in _status(tmp_path)["runs"]]
+    states = [record["state"] for record in status_of(tmp_path)["runs"]]
     assert states == ["done", "killed" if how == signal.SIGKILL else "interrupted"]
 
 
@@ -185,7 +179,7 @@ def test_another_terminal_sees_what_a_running_backfill_does(
         seen: list[dict[str, Any]] = []
 
         def is_seen() -> bool:
-            seen[:] = [each for each in _status(tmp_path)["running"] if each.get("windows_done")]
+            seen[:] = [each for each in status_of(tmp_path)["running"] if each.get("windows_done")]
             return bool(seen)
 
         wait_until(process, is_seen)
@@ -262,10 +256,3 @@ def test_a_lake_that_can_no_longer_be_written_says_so_and_stays_readable(
     assert basislake(server, "backfill", "--lake", tmp_path).code == 0
     assert rows(open_lake(str(tmp_path)), "raw_candles").equals(truths(universe))
     assert server.calls_of(CHART) <= 1.25 * ideal_calls(universe)
-
-
-def _status(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = basislake(
-        None, "status", "--lake", folder, "--json"
-    ).json
-    return found

@@ -11,16 +11,10 @@ import pytest
 from basislake.simulator.server import SimulatedExchange
 from lake import Lake
 from load.postgres import Database
-from tests.lakes import instrument, lake_of
-from tests.market import basislake, command, small_market
+from tests.market import basislake, command
 from tests.processes import ended, running, wait_until
 
 AWAY = "postgresql://me:geheim@127.0.0.1:1/db"
-
-
-@pytest.fixture
-def known(tmp_path: Path) -> Lake:
-    return lake_of(tmp_path / "lake", instruments=[instrument("BTC-PERPETUAL")])
 
 
 @pytest.mark.parametrize(
@@ -72,9 +66,10 @@ def test_nobody_says_that_nothing_is_left_to_do_where_the_database_is_away(
 
 
 @pytest.mark.slow
-def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(tmp_path: Path) -> None:
-    with SimulatedExchange(small_market(weeks=1)) as server:
-        done = basislake(server, "run", "--lake", tmp_path / "lake", "--postgres", AWAY, "--json")
+def test_a_run_whose_database_is_away_builds_and_reports_all_the_same(
+    server: SimulatedExchange, tmp_path: Path
+) -> None:
+    done = basislake(server, "run", "--lake", tmp_path / "lake", "--postgres", AWAY, "--json")
     assert done.code == 1
     assert done.json["build"]["basis_rows"] > 0
     assert "cannot be reached" in done.json["load"]["error"]
@@ -115,13 +110,6 @@ def test_a_database_that_cannot_be_loaded_into_is_refused_before_anything_is_ask
     assert message in done.err
     assert server.calls == []
     assert not (tmp_path / "lake").exists()
-
-
-def test_a_plan_of_a_lake_without_instruments_is_not_nothing_to_do(tmp_path: Path) -> None:
-    with SimulatedExchange(small_market(weeks=1)) as server:
-        done = basislake(server, "plan", "--lake", tmp_path / "lake", "--json")
-    assert (done.code, done.json["calls"]) == (1, 0)
-    assert "has no list of instruments yet" in done.err
 
 
 @pytest.mark.parametrize("format_", ["table", "csv", "json"])

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 
 from basislake.simulator.server import SimulatedExchange
 from lake.instrument_names import known_names, remember
-from tests.market import basislake
-from tests.processes import PATIENCE_S
+from tests.market import ROOT, basislake
+from tests.processes import finished
 
 # What each shell should complete, and how it shows the candidates.
 ASKED = {
@@ -42,21 +41,12 @@ def test_a_shell_completes_by_the_script(shell: str, tmp_path: Path) -> None:
     program = tmp_path / "basislake"
     program.write_text(f"#!{sys.executable}\nfrom basislake.cli.main import main\nmain()\n")
     program.chmod(0o755)
-    done = subprocess.run(
-        [shell, *(["-f"] if shell == "zsh" else []), "-c", ASKED[shell]],
-        cwd=tmp_path,
-        env={
-            "PATH": f"{tmp_path}:{os.environ['PATH']}",
-            "HOME": str(tmp_path),
-            "PYTHONPATH": str(Path(__file__).parent.parent),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 0, done.stderr
-    found, breaks = done.stdout.split("breaks:")
+    line = [shell, *(["-f"] if shell == "zsh" else []), "-c", ASKED[shell]]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    env = {"PATH": path, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = finished(*line, cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    found, breaks = done.out.split("breaks:")
     assert "@curve" in found
     assert "@" not in breaks
 

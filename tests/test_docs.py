@@ -17,8 +17,8 @@ from docs.reference import help_text, settings, verbs
 from lake.machine.shared_folder import SETTING
 from lake.query.views import VIEWS
 from load import tables as postgres
+from tests.market import ROOT
 
-ROOT = Path(__file__).parent.parent
 VERBS = dict(verbs())
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.name: page.read_text() for page in PAGES}

@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,8 +22,8 @@ from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe
 from docs.reference import verbs
 from tests import session
-from tests.market import Ran, basislake
-from tests.processes import PATIENCE_S
+from tests.market import ROOT, Ran, basislake
+from tests.processes import finished
 from tests.reporting import figure
 
 # In the order a stranger would run them; `demo` has a test below, and `exchange`, which serves
@@ -62,7 +61,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             **session.places(),
             "PATH": f"{program.parent}:{os.environ['PATH']}",
             "PWD": str(folder),
-            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "PYTHONPATH": str(ROOT),
             "BASISLAKE_EXCHANGE_URL": server.www_url,
             "BASISLAKE_HISTORY_URL": server.history_url,
             "BASISLAKE_RATE": "0",
@@ -114,16 +113,7 @@ def run(line: str, folder: Path, environment: dict[str, str], *, in_shell: bool)
 
 
 def shell(line: str, folder: Path, environment: dict[str, str]) -> Ran:
-    done = subprocess.run(
-        ["/bin/bash", "-c", line],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return finished("/bin/bash", "-c", line, cwd=folder, env=environment)
 
 
 @pytest.mark.slow

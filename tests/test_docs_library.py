@@ -3,7 +3,6 @@
 import inspect
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import pytest
 
 import lake
 from lake import Lake, errors
-from tests.processes import PATIENCE_S
+from tests.market import ROOT
+from tests.processes import finished
 
-ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "library.md"
 # The future of the page is older than the small market.
 TEXT = PAGE.read_text().replace("BTC-29MAR24", "BTC-5APR24")
@@ -49,32 +48,18 @@ def test_the_page_lists_the_public_names_with_their_parameters(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_the_session_runs_and_prints_rows(folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(BLOCKS)],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "(3, 3)" in done.stdout
-    assert "annualised_pct Float64 percent a year" in done.stdout
-    assert "candels" in done.stdout
+    line = (sys.executable, "-c", "\n".join(BLOCKS))
+    done = finished(*line, cwd=folder, env={"PYTHONPATH": str(ROOT)})
+    assert done.code == 0, done.err
+    assert "(3, 3)" in done.out
+    assert "annualised_pct Float64 percent a year" in done.out
+    assert "candels" in done.out
 
 
 @pytest.mark.slow
 def test_the_session_is_typed(folder: Path) -> None:
     script = folder / "session.py"
     script.write_text("\n".join(BLOCKS))
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(script)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 0, done.stdout
+    done = finished(sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", script)
+    assert done.code == 0, done.out
     assert (ROOT / "lake" / "py.typed").exists()

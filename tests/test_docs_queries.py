@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -19,15 +17,11 @@ from basislake.sql.examples.proofs import PROOFS
 from lake import Lake
 from tests.ailing import UNANSWERED
 from tests.market import basislake, command
-from tests.processes import PATIENCE_S, running
+from tests.processes import PATIENCE_S, finished, running
 
 PAGE = Path(__file__).parent.parent / "docs" / "queries.md"
 BLOCK = re.compile(r"^## @([a-z-]+): .*?^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = dict(BLOCK.findall(PAGE.read_text()))
-# The shell's variable is named after the command.
-CALLED_BY_NAME = (
-    "import sys; sys.argv[0] = 'basislake'; from basislake.cli.main import main; main()"
-)
 MAY_BE_EMPTY = {
     "long-gaps", "ohlc-violations", "gaps", "quarantine", "quarterly-rolls", "unmatched", "failed",
     "month-before-expiry", *(each.name for each in (*CARRY, *PROOFS)),
@@ -121,21 +115,10 @@ def test_an_unknown_example_and_no_query_are_wrong_usage(lake: Lake) -> None:
 
 
 def test_a_shell_completes_the_names_of_the_examples() -> None:
-    message = subprocess.run(
-        [sys.executable, "-c", CALLED_BY_NAME],
-        env={
-            **os.environ,
-            "_BASISLAKE_COMPLETE": "bash_complete",
-            "COMP_WORDS": "basislake sql @c",
-            "COMP_CWORD": "2",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    names = [line.removeprefix("plain,") for line in message.stdout.split()]
-    assert names == [f"@{e.name}" for e in EXAMPLES if e.name.startswith("c")], message.stderr
+    asked = {"COMP_WORDS": "basislake sql @c", "COMP_CWORD": "2"}
+    done = basislake(None, env={**os.environ, **asked, "_BASISLAKE_COMPLETE": "bash_complete"})
+    names = [line.removeprefix("plain,") for line in done.out.split()]
+    assert names == [f"@{e.name}" for e in EXAMPLES if e.name.startswith("c")], done.err
 
 
 QUERY = """
@@ -234,16 +217,11 @@ def test_an_output_that_cannot_be_finished_leaves_the_file_as_it_was(
     query = "SELECT * FROM candles LIMIT 20_000"
     written = command(None, "sql", query, "--lake", lake.uri, "--output", path, "--format", format_)
     # No file may grow past some kilobytes.
-    done = subprocess.run(
-        ["/bin/sh", "-c", f"ulimit -f 16; exec {shlex.join(written)}"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2, done
-    assert f"{path} cannot be written: " in done.stderr
-    assert "File too large" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = finished("/bin/sh", "-c", f"ulimit -f 16; exec {shlex.join(written)}")
+    assert done.code == 2, done
+    assert f"{path} cannot be written: " in done.err
+    assert "File too large" in done.err
+    assert "Traceback" not in done.err
     assert path.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -272,7 +250,7 @@ def test_an_output_may_be_a_pipe_or_what_is_open_already(
         line = f"{shlex.join(command(None, *options, '/dev/stdout'))}{pipe} > {got}"
         got.touch()
         inode = got.stat().st_ino
-        subprocess.run(["/bin/sh", "-c", line], check=True)
+        assert finished("/bin/sh", "-c", line).code == 0
         assert got.stat().st_ino == inode
     assert got.read_bytes() == usual.read_bytes()
 

@@ -16,7 +16,6 @@ from ingest.backfill.run_records import runs
 from ingest.plan.windows import minutes_of
 from lake import Lake
 from lake import open as open_lake
-from lake.contract_terms import term_of
 from lake.errors import UsageError
 from lake.snapshot import Snapshot
 from lake.state import State
@@ -40,14 +39,10 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = open_lake(str(tmp_path_factory.mktemp("made") / "lake"))
     lives = {FUTURE: (10, 120), PERPETUAL: (0, None), LONELY: (0, 120)}
     records = [
-        (
-            name, "perpetual" if end is None else "future", name[:3], "USD", name[:3], "inverse",
-            minute(start), minute(end) if end else None, 0.5, 10.0, True,
-            f"{name[:3]}_usd".lower(), term_of(minute(end) if end else None),
-        )
+        {**instrument(name, minute(end) if end else None), "listed_at": minute(start)}
         for name, (start, end) in lives.items()
-    ]  # fmt: skip
-    record(lake, [dict(zip(INSTRUMENTS.names, row, strict=True)) for row in records])
+    ]
+    record(lake, records)
     broken = candles(1, 30, 170).with_columns(high=pl.lit(1.0))
     future = [candles(5, 15, 150), candles(9, 21, 156), broken, candles(59, 31, 171)]
     absent = candles(1, 50, 145).with_columns(close=pl.lit(None, dtype=pl.Float64))

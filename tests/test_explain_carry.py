@@ -1,14 +1,14 @@
 """`explain`: the origin of numbers of carry, or the data missing for them."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
 from basislake.explain.carry import explain_carry
 from lake import Lake
 from lake.errors import UsageError
-from tests.market import NOW, basislake
+from tests.lakes import asked, interval
+from tests.market import basislake
 from tests.test_lake_carry import DAY, END, HOUR, MINUTE, PERPETUAL, START, Market
 
 MARKET = Market(3, 0.03)
@@ -29,26 +29,16 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     tiles = [
         ("present", first, HOLE - HOUR), ("missing", HOLE - HOUR, HOLE), ("present", HOLE, END)
     ]  # fmt: skip
-    asked: dict[str, Any] = {
-        "dataset": "funding", "instrument": PERPETUAL, "window_start": first, "window_end": END,
-        "duplicates": 0, "reason": None, "run": "one", "program": "test", "at": NOW,
-    }  # fmt: skip
+    of = {"dataset": "funding"}
+    present = [(PERPETUAL, start, end, "present") for _, start, end in (tiles[0], tiles[2])]
     return MARKET.lake(
         tmp_path_factory.mktemp("explained"),
         raw_funding=MARKET.funding(),
-        asks=[
-            {**asked, "start": start, "end": end, "status": status}
-            for status, start, end in tiles
-            if status == "present"
-        ],
+        asks=asked(*present, **of, window_start=first, window_end=END).to_dicts(),
         coverage=[
-            {
-                "dataset": "funding", "instrument": PERPETUAL, "start": start, "end": end,
-                "minutes": (end - start) // MINUTE, "status": status,
-            }
-            for status, start, end in tiles
+            {**interval(PERPETUAL, start, end, status), **of} for status, start, end in tiles
         ],
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("of", QUERIES)

@@ -21,11 +21,10 @@ from tests.lakes import append, lake_of
 from tests.market import basislake, fetch
 from tests.profiles import examples
 from tests.staged import UNIVERSE, Staged, built
-from tests.strategies import T0, candles
+from tests.strategies import CELLS, candles, instruments
 
 LINEAGE = {"program": "test 1"}
 FEW = examples(4)
-CELLS = ["open", "high", "low", "close", "volume", "cost"]
 
 
 def content_only(found: Fingerprint) -> tuple[str, Any]:
@@ -89,10 +88,7 @@ def test_rows_that_move_to_another_instrument_change_the_fingerprint(tmp_path: P
 def test_an_empty_table_counts_as_much_as_one_that_is_not_there(tmp_path: Path) -> None:
     lake = lake_of(tmp_path / "lake", quarantine=[])
     before = fingerprint(lake, 1)
-    kind = ("A", "future", "BTC", "USD", "BTC", "inverse")
-    row = (*kind, T0, None, 0.5, None, True, "btc_usd", "daily")
-    frame = pl.DataFrame([row], schema=INSTRUMENTS.polars_schema, orient="row")
-    lake.replace(lake.snapshot(INSTRUMENTS), frame, LINEAGE)
+    lake.replace(lake.snapshot(INSTRUMENTS), instruments("A"), LINEAGE)
     assert fingerprint(lake, 1).lake != before.lake
     lake.replace(lake.snapshot(INSTRUMENTS), INSTRUMENTS.empty(), LINEAGE)
     assert fingerprint(lake, 1) == before

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ from basislake.simulator.universe import Universe
 from basislake.status.runs_shown import following_line, running_line
 from lake.tables import BASIS, RAW_CANDLES
 from tests.gates import Gate
-from tests.market import Ran, basislake, command, coverage, rows, small_market, truths
+from tests.market import Ran, basislake, command, coverage, rows, small_market, status_of, truths
 from tests.processes import ended, running, wait_until
 from tests.tiers import slow_but
 
@@ -64,11 +63,6 @@ def closed_rows(now_ms: int) -> int:
     return truths(small_market(weeks=1), now_ms).height
 
 
-def status(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = basislake(None, "status", "--lake", folder, "--json").json
-    return found
-
-
 def told_rounds(folder: Path) -> int:
     """The number of rounds in the log of the only run."""
     return sum(log.read_text().count(" - round ") for log in (folder / "runs").glob("*.log"))
@@ -83,7 +77,7 @@ def test_it_ends_when_it_is_told_to_with_exit_code_0_and_tells_what_it_did(
     with following(server, tmp_path, "--json", "--build-every", 0) as process:
         wait_until(process, lambda: told_rounds(tmp_path) == 1)
         assert holds_what_closed(server, tmp_path)
-        (running,) = status(tmp_path)["running"]
+        (running,) = status_of(tmp_path)["running"]
         assert running["pid"] == process.pid
         done = stop(process, how)
     assert done.code == 0, done.err
@@ -95,7 +89,7 @@ def test_it_ends_when_it_is_told_to_with_exit_code_0_and_tells_what_it_did(
     )
     result = done.json
     assert result["candles_written"] == raw_rows(tmp_path)
-    (ended,) = status(tmp_path)["runs"]
+    (ended,) = status_of(tmp_path)["runs"]
     assert (ended["run"], ended["state"]) == (result["run"], "stopped")
     assert " - round calls=" in Path(result["log"]).read_text()
 
@@ -109,7 +103,7 @@ def test_it_ends_though_calls_hang_and_the_first_fetch_is_under_way(
         done = stop(process, signal.SIGINT)
         assert done.code == 0, done.err
         assert gate.is_holding
-    assert status(tmp_path)["runs"][0]["state"] == "stopped"
+    assert status_of(tmp_path)["runs"][0]["state"] == "stopped"
 
 
 @pytest.mark.slow
@@ -123,8 +117,8 @@ def test_a_minute_is_fetched_soon_after_it_closed_and_status_shows_the_lag(
         wait_until(process, lambda: len(rounds(tmp_path)) == 1)
         clock_of(server).advance(10)
         wait_until(process, lambda: len(rounds(tmp_path)) == 2)
-        wait_until(process, lambda: bool(status(tmp_path)["lag"]["rounds"] == 2))
-        found = status(tmp_path)
+        wait_until(process, lambda: bool(status_of(tmp_path)["lag"]["rounds"] == 2))
+        found = status_of(tmp_path)
         assert found["lag"]["instruments"] == len(open_names(server))
         assert found["lag"]["seconds"] >= 73
         shown = basislake(None, "status", "--lake", tmp_path).out
@@ -174,7 +168,7 @@ def test_a_killed_one_is_taken_over_by_the_next_which_repairs_the_gap(
     assert done.code == 0, done.err
     stored = rows(lake.open(str(tmp_path)), "raw_candles")
     assert stored.equals(truths(universe, server.clock()))
-    assert [run["state"] for run in status(tmp_path)["runs"]] == ["stopped", "killed"]
+    assert [run["state"] for run in status_of(tmp_path)["runs"]] == ["stopped", "killed"]
 
 
 @pytest.mark.slow
@@ -237,6 +231,8 @@ def test_an_exchange_that_is_away_is_waited_for_and_told_once(
                 done = stop(process, signal.SIGINT)
     assert done.code == 0, done.err
     assert done.err.count("Waiting: ") == 1
+    assert f" WARNING Waiting: {url} cannot be reached: Connection refused." in done.err
+    assert "0 builds, 1 outage; lag " in done.err
     assert re.search(r"Resumed after \d:\d\d:\d\d\.", done.err)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -22,7 +21,6 @@ from ingest.datasets.candles import candles_of
 from ingest.follow_schedule import Schedule
 from ingest.plan.scope import set_scope
 from lake import Lake
-from lake import open as open_lake
 from lake.carry_tables import RAW_DELIVERIES, RAW_SETTLEMENTS
 from lake.errors import LoadError, UsageError
 from lake.tables import COVERAGE, RAW_CANDLES
@@ -36,7 +34,6 @@ from tests.processes import wait_until
 UNIVERSE = weekly_universe(3, NOW - timedelta(days=3), NOW, currencies=("BTC",))
 OPEN = [name for name, c in UNIVERSE.contracts.items() if not c.is_expired(UNIVERSE.now_ms)]
 FETCHING = Schedule(build_every=None)
-A_MINUTE_LATER = 35
 PERPETUAL = "BTC-PERPETUAL"
 
 
@@ -51,66 +48,47 @@ def server(clock: Clock) -> Iterator[SimulatedExchange]:
         yield running
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"))
-
-
 @pytest.mark.slow
-def test_each_minute_is_a_commit_a_call_and_a_file_for_each_open_instrument(
-    server: SimulatedExchange, lake: Lake, clock: Clock
+@pytest.mark.parametrize(("minutes", "rounds"), [(1, 12), (15, 4)])
+def test_each_round_is_a_commit_and_for_each_open_instrument_a_call_and_a_file(
+    server: SimulatedExchange, at: Lake, clock: Clock, minutes: int, rounds: int
 ) -> None:
-    one = follower(server, lake, FETCHING, [])
+    one = follower(server, at, Schedule(minutes * MINUTE, build_every=None), [])
     clock.advance(one.round())
-    before = lake.snapshot(RAW_CANDLES)
+    before = at.snapshot(RAW_CANDLES)
     server.forget_calls()
-    for _ in range(12):
+    for _ in range(rounds):
         clock.advance(one.round())
-    after = lake.snapshot(RAW_CANDLES)
+    after = at.snapshot(RAW_CANDLES)
     # A future that was not traded yet is asked, too, and brings no file.
-    assert server.calls_of(CHART) == 12 * len(OPEN)
-    assert server.calls_of("get_time") == 12
-    assert server.calls_of("get_instruments") <= 4 * (12 // 5 + 1)
+    assert server.calls_of(CHART) == rounds * len(OPEN)
+    assert server.calls_of("get_time") == rounds
+    assert server.calls_of("get_instruments") <= 4 * (rounds * minutes // 5 + 1)
     assert after.version is not None
     assert before.version is not None
-    assert after.version - before.version == 12
-    assert len(after.files) - len(before.files) <= 12 * len(OPEN)
-    assert rows(lake, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))
-    assert len(runs(lake, 10)) == 1
-
-
-@pytest.mark.slow
-def test_a_longer_rhythm_makes_fewer_commits_and_calls_for_the_same_rows(
-    server: SimulatedExchange, lake: Lake, clock: Clock
-) -> None:
-    one = follower(server, lake, Schedule(timedelta(minutes=15), build_every=None), [])
-    clock.advance(one.round())
-    before = lake.snapshot(RAW_CANDLES).version or 0
-    server.forget_calls()
-    for _ in range(4):
-        clock.advance(one.round())
-    assert server.calls_of(CHART) == 4 * len(OPEN)
-    assert (lake.snapshot(RAW_CANDLES).version or 0) - before == 4
-    assert rows(lake, "raw_candles").equals(truths(UNIVERSE, clock() - 15 * 60_000))
+    assert after.version - before.version == rounds
+    assert len(after.files) - len(before.files) <= rounds * len(OPEN)
+    assert rows(at, "raw_candles").equals(truths(UNIVERSE, clock() - minutes * 60_000))
+    assert len(runs(at, 10)) == 1
 
 
 def test_between_two_closes_a_round_makes_no_candle_call(
-    server: SimulatedExchange, lake: Lake, clock: Clock
+    server: SimulatedExchange, at: Lake, clock: Clock
 ) -> None:
-    one = follower(server, lake, FETCHING, [])
+    one = follower(server, at, FETCHING, [])
     one.round()
     server.forget_calls()
     clock.advance(20)
-    assert one.round() == A_MINUTE_LATER - 20
+    assert one.round() == 15
     assert server.calls_of(CHART) == 0
 
 
 @pytest.mark.slow
 def test_other_data_are_asked_for_when_their_time_has_come_and_only_then(
-    server: SimulatedExchange, lake: Lake, clock: Clock
+    server: SimulatedExchange, at: Lake, clock: Clock
 ) -> None:
-    set_scope(lake, CARRY, "test")
-    one = follower(server, lake, FETCHING, [])
+    set_scope(at, CARRY, "test")
+    one = follower(server, at, FETCHING, [])
     methods = (
         "get_funding_rate_history",
         "get_delivery_prices",
@@ -137,7 +115,7 @@ def test_other_data_are_asked_for_when_their_time_has_come_and_only_then(
     assert calls_at(501, 1, 1)[3] == 1
     assert calls_at(501, 1, 2) == [0, 0, 0, 0]
     assert not one.result.failed
-    stored = stored_carry(lake)
+    stored = stored_carry(at)
     for name, expected in carry_truth(UNIVERSE, clock()).items():
         assert_frame_equal(stored[name], expected, check_exact=True)
 
@@ -146,95 +124,93 @@ ODD = "BTC-5APR24"
 
 
 @pytest.mark.parametrize("time", ["06:00", "08:30"])
-def test_a_future_is_settled_and_delivered_at_whatever_hour_it_expires(
-    lake: Lake, time: str
-) -> None:
+def test_a_future_is_settled_and_delivered_at_whatever_hour_it_expires(at: Lake, time: str) -> None:
     start, expiry = NOW - timedelta(days=2), datetime.fromisoformat(f"2024-04-05T{time}Z")
     perpetual = listed_contract(3, "BTC", PERPETUAL, start, None)
     odd = listed_contract(3, "BTC", ODD, start, expiry)
     now = datetime(2024, 4, 4, 20, 0, 30, tzinfo=UTC)
     universe = make_universe(3, [perpetual, odd], milliseconds(start), milliseconds(now))
-    set_scope(lake, CARRY, "test")
+    set_scope(at, CARRY, "test")
     clock = Clock(universe.now_ms)
     with SimulatedExchange(universe, clock=clock) as server:
-        one = follower(server, lake, FETCHING, [])
+        one = follower(server, at, FETCHING, [])
         one.round()
         morning = datetime(2024, 4, 5, 8, 5, 10, tzinfo=UTC)
         soon = expiry + timedelta(minutes=5, seconds=10)
-        for at in sorted({morning, soon, morning + timedelta(days=1)}):
-            clock.set(milliseconds(at))
+        for moment in sorted({morning, soon, morning + timedelta(days=1)}):
+            clock.set(milliseconds(moment))
             one.round()
-            if at == soon:
+            if moment == soon:
                 # It is stored soon after the expiry.
-                assert _delivered(lake) == expiry
+                assert _delivered(at) == expiry
         assert not one.result.failed
     truth = MarketCarry(universe)
     rows = truth.settlements(ODD, clock())
-    stored = lake.read(RAW_SETTLEMENTS).filter(instrument=ODD).sort("settled_at", descending=True)
+    stored = at.read(RAW_SETTLEMENTS).filter(instrument=ODD).sort("settled_at", descending=True)
     assert stored["settled_at"].dt.epoch("ms").to_list() == [row["timestamp"] for row in rows]
     assert stored["index_price"].to_list() == [row["index_price"] for row in rows]
     assert stored["type"][0] == "delivery"
-    days = lake.read(RAW_DELIVERIES).filter(pl.col("delivered_at").dt.date() == expiry.date())
+    days = at.read(RAW_DELIVERIES).filter(pl.col("delivered_at").dt.date() == expiry.date())
     assert days["delivery_price"].to_list() == [rows[0]["index_price"]]
-    covered = lake.read(COVERAGE).filter(pl.col("instrument").is_in([ODD, "btc_usd"]))
+    covered = at.read(COVERAGE).filter(pl.col("instrument").is_in([ODD, "btc_usd"]))
     assert covered.select("dataset", "status", "end").sort("dataset").rows() == [
         ("deliveries", "present", DAYS.floor(morning + timedelta(days=1))),
         ("settlements", "present", DAYS.ceil(expiry)),
     ]
 
 
-def _delivered(lake: Lake) -> datetime:
+def _delivered(at: Lake) -> datetime:
     """The second in which the future was delivered."""
-    rows = lake.read(RAW_SETTLEMENTS).filter(instrument=ODD, type="delivery")
+    rows = at.read(RAW_SETTLEMENTS).filter(instrument=ODD, type="delivery")
     settled_at: datetime = rows["settled_at"].item()
     return settled_at.replace(microsecond=0)
 
 
 def test_what_another_run_works_on_is_left_to_it_and_taken_up_afterwards(
-    server: SimulatedExchange, lake: Lake, clock: Clock
+    server: SimulatedExchange, at: Lake, clock: Clock
 ) -> None:
     said: list[str] = []
-    one = follower(server, lake, FETCHING, said)
-    other = SubjectLocks(lake.machine_folder / "claims")
+    one = follower(server, at, FETCHING, said)
+    other = SubjectLocks(at.machine_folder / "claims")
     assert other.take(candles_of(PERPETUAL))
     clock.advance(one.round())
     assert "1 left to another run" in said[-1]
     assert not one.result.failed
-    assert set(rows(lake, "raw_candles")["instrument"]) == set(UNIVERSE.contracts) - {PERPETUAL}
+    assert set(rows(at, "raw_candles")["instrument"]) == set(UNIVERSE.contracts) - {PERPETUAL}
     other.release_all()
     one.round()
-    assert rows(lake, "raw_candles").equals(truths(UNIVERSE, clock()))
+    assert rows(at, "raw_candles").equals(truths(UNIVERSE, clock()))
 
 
 @pytest.mark.slow
 def test_a_minute_that_one_round_lacked_is_asked_once_more_by_the_next_and_then_not_again(
-    server: SimulatedExchange, lake: Lake, clock: Clock
+    server: SimulatedExchange, at: Lake, clock: Clock
 ) -> None:
     hurt = int((NOW - timedelta(hours=5)).replace(second=0).timestamp() * 1000)
     gap = Changed(changes.drop_minutes(hurt))
     server.faults.add(CHART, None, gap, instrument=PERPETUAL, minute_ms=hurt)
-    one = follower(server, lake, FETCHING, [])
+    one = follower(server, at, FETCHING, [])
     asked = []
     for number in range(5):
         if number == 3:
             # As after a kill: another process knows only what the lake holds.
-            one = follower(server, lake, FETCHING, [])
+            one = follower(server, at, FETCHING, [])
         server.forget_calls()
         clock.advance(one.round())
         calls = (c for c in server.calls if (c.method, c.instrument) == (CHART, PERPETUAL))
         asked.append(sum(call.holds(hurt) for call in calls))
     # The first round asks twice, as it believes no single answer.
     assert asked == [2, 1, 0, 0, 0]
-    ((name, start, end),) = coverage(lake, status="missing")
+    ((name, start, end),) = coverage(at, status="missing")
     assert (name, start.timestamp() * 1000, end - start) == (PERPETUAL, hurt, MINUTE)
 
 
 @pytest.mark.slow
 def test_an_instrument_that_is_refused_is_told_once_and_asked_less_and_less(
-    server: SimulatedExchange, lake: Lake, clock: Clock
+    server: SimulatedExchange, at: Lake, clock: Clock
 ) -> None:
     said: list[str] = []
-    one = follower(server, lake, FETCHING, said)
+    one = follower(server, at, FETCHING, said)
     clock.advance(one.round())
     server.forget_calls()
     server.faults.add(CHART, None, rpc_error(13020, "not_found"), instrument=PERPETUAL)
@@ -250,16 +226,16 @@ def test_an_instrument_that_is_refused_is_told_once_and_asked_less_and_less(
     server.faults.clear()
     clock.advance(3600)
     one.round()
-    assert rows(lake, "raw_candles").equals(truths(UNIVERSE, clock()))
-    assert not coverage(lake, status="failed")
+    assert rows(at, "raw_candles").equals(truths(UNIVERSE, clock()))
+    assert not coverage(at, status="failed")
 
 
 @pytest.mark.slow
 def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
-    server: SimulatedExchange, lake: Lake, clock: Clock
+    server: SimulatedExchange, at: Lake, clock: Clock
 ) -> None:
     said: list[str] = []
-    one = follower(server, lake, FETCHING, said)
+    one = follower(server, at, FETCHING, said)
     clock.advance(one.round())
     server.faults.add("get_time", None, server_error())
     waits = []
@@ -271,7 +247,7 @@ def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
     def is_shown() -> bool:
         # The record is renewed at most once a second of this machine's.
         one.wait(2)
-        shown = basislake(None, "status", "--lake", lake.uri).out
+        shown = basislake(None, "status", "--lake", at.uri).out
         return "waiting for the exchange or the lake; lag 0:2" in shown
 
     wait_until(None, is_shown)
@@ -280,12 +256,12 @@ def test_waits_grow_while_the_exchange_is_away_and_the_lag_with_them(
     text = [line for line in said if line.startswith(("Waiting: ", "Resumed after "))]
     assert len(text) == 2
     assert text[0].startswith("Waiting: ")
-    assert rows(lake, "raw_candles").equals(truths(UNIVERSE, clock()))
+    assert rows(at, "raw_candles").equals(truths(UNIVERSE, clock()))
 
 
 @pytest.mark.slow
 def test_a_build_or_load_that_fails_is_told_once_and_fetching_goes_on(
-    server: SimulatedExchange, lake: Lake, clock: Clock
+    server: SimulatedExchange, at: Lake, clock: Clock
 ) -> None:
     tries: list[int] = []
     said: list[str] = []
@@ -295,23 +271,23 @@ def test_a_build_or_load_that_fails_is_told_once_and_fetching_goes_on(
         if len(tries) < 4:
             raise LoadError("The database is away.")
 
-    one = follower(server, lake, Schedule(build_every=timedelta(minutes=2)), said, build=build)
+    one = follower(server, at, Schedule(build_every=timedelta(minutes=2)), said, build=build)
     for _ in range(10):
         clock.advance(one.round())
     assert len(tries) == 5
     assert one.result.builds == 2
     assert said.count("Build or load failed: The database is away. Fetching continues.") == 1
-    assert rows(lake, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))
+    assert rows(at, "raw_candles").equals(truths(UNIVERSE, clock() - 60_000))
 
 
 @pytest.mark.slow
 def test_a_lake_that_cannot_be_written_is_waited_for(
-    server: SimulatedExchange, lake: Lake, clock: Clock
+    server: SimulatedExchange, at: Lake, clock: Clock
 ) -> None:
     said: list[str] = []
-    one = follower(server, lake, FETCHING, said)
+    one = follower(server, at, FETCHING, said)
     clock.advance(one.round())
-    claims = lake.machine_folder / "claims"
+    claims = at.machine_folder / "claims"
     aside = claims.with_name("aside")
     claims.rename(aside)
     claims.write_text("no folder")
@@ -322,15 +298,15 @@ def test_a_lake_that_cannot_be_written_is_waited_for(
     clock.advance(60)
     one.round()
     assert "Resumed after" in said[-1] or "Resumed after" in said[-2]
-    assert rows(lake, "raw_candles").equals(truths(UNIVERSE, clock()))
+    assert rows(at, "raw_candles").equals(truths(UNIVERSE, clock()))
 
 
 def test_a_setting_that_is_wrong_from_the_start_ends_it_and_later_makes_it_wait(
-    server: SimulatedExchange, lake: Lake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    server: SimulatedExchange, at: Lake, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nobody answers there, but what is called so needs certificates.
     elsewhere, said = "https://127.0.0.1:1", list[str]()
-    one = follower(server, lake, FETCHING, said, history_url=elsewhere)
+    one = follower(server, at, FETCHING, said, history_url=elsewhere)
     with monkeypatch.context() as patch:
         patch.setenv("REQUESTS_CA_BUNDLE", "/absent.pem")
         with pytest.raises(UsageError, match="REQUESTS_CA_BUNDLE"):

@@ -20,7 +20,7 @@ from ingest.backfill.run_records import runs
 from ingest.follow_schedule import Schedule
 from lake.batches import newest_batch
 from lake.history.as_of import PastLake
-from lake.maintenance.compaction import GROWING, planned
+from lake.maintenance.compaction import planned
 from lake.maintenance.maintain import maintain
 from lake.tables import BASIS, CANDLES, COVERAGE, RAW_CANDLES, TABLES
 from lake.time.intervals import MINUTE
@@ -195,7 +195,7 @@ class Followings(History):
             found = {str(path.relative_to(folder)) for path in folder.rglob("*.parquet")}
             left = {path for path in found if not path.startswith("_delta_log")}
             assert left == {file.path for file in snapshot.files}
-        assert not any(planned(self.lake.snapshot(table)).files_before for table in GROWING)
+        assert not planned(self.lake).files_before
         for batch, (raw, coverage_then) in self.past.items():
             then = PastLake(self.lake, batch)
             assert rows(then, "raw_candles").equals(raw)

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-import lake
 from basislake.simulator.clock import Clock
 from basislake.simulator.fault_forms import server_error
 from basislake.simulator.server import SimulatedExchange
@@ -22,17 +20,6 @@ from tests.market import NOW, basislake, fetch, small_market
 from tests.staged import built
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def server() -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(small_market(weeks=1)) as running:
-        yield running
-
-
-@pytest.fixture
-def at(tmp_path: Path) -> Lake:
-    return lake.open(str(tmp_path))
 
 
 @pytest.mark.slow

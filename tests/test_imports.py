@@ -3,11 +3,11 @@ exchange imports nothing else, and each library has one place.
 """
 
 import ast
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.market import ROOT
+
 PACKAGES = ("lake", "ingest", "transforms", "load", "basislake")
 OWN = {*PACKAGES, "tests", "benchmarks"}
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ingest.backfill import asks
 from ingest.backfill.batch_commit import store
 from ingest.backfill.committer import (
     BATCH_ROWS,
@@ -23,14 +22,15 @@ from ingest.deribit.replies import Page
 from ingest.plan.windows import Plan
 from lake import Lake
 from lake import open as open_lake
-from lake.batches import append, commit_batch, newest_batch
+from lake.batches import newest_batch
 from lake.coverage import Coverage
-from lake.errors import LakeError, TransientError
+from lake.errors import TransientError
 from lake.history.as_of import PastLake
 from lake.snapshot import Snapshot
 from lake.table import BATCH, Table
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
+from tests.clocks import Time
 from tests.lakes import instrument, record
 from tests.strategies import CELLS, T0, candles, minute, raw, span
 
@@ -42,16 +42,6 @@ NO_ANSWER = TransientError("no answer")
 NAMES = ("BTC-PERPETUAL", "ETH-PERPETUAL")
 
 
-class Clock:
-    """Seconds, moved by the test."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def at(tmp_path: Path) -> Lake:
     """A lake that knows two perpetuals: its first batch."""
@@ -61,12 +51,12 @@ def at(tmp_path: Path) -> Lake:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> Time:
+    return Time()
 
 
 @pytest.fixture
-def committer(at: Lake, clock: Clock) -> Iterator[Committer]:
+def committer(at: Lake, clock: Time) -> Iterator[Committer]:
     one = Committer(at, "test 1", MANY, clock)
     yield one
     one.close()
@@ -103,7 +93,7 @@ def stored(at: Lake) -> int:
     return at.snapshot(RAW_CANDLES).rows
 
 
-def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Clock) -> None:
+def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Time) -> None:
     committer, job = Committer(at, "test 1", 3 * BATCHES, clock), tens(5)
     for number in (1, 2):
         committer.add(*answer(job))
@@ -121,9 +111,7 @@ def test_a_part_of_the_windows_makes_a_commit_due(at: Lake, clock: Clock) -> Non
     committer.close()
 
 
-def test_a_round_of_a_longer_run_makes_one_commit_of_its_few_windows(
-    at: Lake, clock: Clock
-) -> None:
+def test_a_round_of_a_longer_run_makes_one_commit_of_its_few_windows(at: Lake, clock: Time) -> None:
     committer, job = Committer(at, "test 1", 30, clock, least=40), tens(30)
     for _ in range(30):
         committer.add(*answer(job))
@@ -135,7 +123,7 @@ def test_a_round_of_a_longer_run_makes_one_commit_of_its_few_windows(
 
 
 def test_time_makes_a_commit_due_counted_from_the_first_answer(
-    at: Lake, committer: Committer, clock: Clock
+    at: Lake, committer: Committer, clock: Time
 ) -> None:
     job = tens(2)
     for started_s in (2_000.0, 3_000.0):
@@ -169,7 +157,7 @@ def test_so_many_candles_may_wait_and_no_more(committer: Committer) -> None:
 
 
 def test_answers_that_come_while_a_commit_is_under_way_are_in_the_next_one(
-    at: Lake, clock: Clock
+    at: Lake, clock: Time
 ) -> None:
     committer, job = Committer(at, "test 1", 1, clock), tens(4)
     committer.add(*answer(job))
@@ -252,39 +240,7 @@ def test_a_lack_that_is_confirmed_in_a_later_commit_is_missing(
     ]
 
 
-@pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
-def test_a_commit_that_fails_is_a_lake_error_and_what_was_stored_is_safe(
-    at: Lake, clock: Clock, table: Table
-) -> None:
-    committer, job = Committer(at, "test 1", 1, clock), tens(3)
-    committer.add(*answer(job))
-    committer.flush()
-    folder = Path(at.uri) / table.name
-    away = folder.rename(folder.with_name("away"))
-    folder.write_text("not a folder")
-    job_and_outcome = answer(job)
-    committer.add(*job_and_outcome)
-    assert committer.poll() == []
-    with pytest.raises(LakeError, match=table.name):
-        committer.poll(PATIENCE_S)
-    committer.add(*answer(job))
-    with pytest.raises(LakeError, match=table.name):
-        committer.flush()
-    committer.close()
-    folder.unlink()
-    away.rename(folder)
-    assert stored(at) in (10, 30)
-    # A later run that is answered the same stores each candle once.
-    again = Committer(at, "test 1", 1, clock)
-    again.add(*job_and_outcome)
-    again.flush()
-    again.close()
-    assert stored(at) == (20 if table is RAW_CANDLES else 30)
-    # What was asked is known where it was kept, also where the commit ended thereafter.
-    assert at.read(COVERAGE)["end"].to_list() == [minute(30 if table is COVERAGE else 20)]
-
-
-def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Clock) -> None:
+def test_a_commit_under_way_ends_though_the_saver_is_closed(at: Lake, clock: Time) -> None:
     committer, job = Committer(at, "test 1", 1, clock), tens(1)
     committer.add(*answer(job))
     committer.poll()
@@ -312,7 +268,7 @@ class Interrupted(Lake):
 
 
 @pytest.mark.parametrize("table", [RAW_CANDLES, ASKS, COVERAGE], ids=lambda table: table.name)
-def test_ctrl_c_does_not_end_a_commit_under_way(at: Lake, clock: Clock, table: Table) -> None:
+def test_ctrl_c_does_not_end_a_commit_under_way(at: Lake, clock: Time, table: Table) -> None:
     hit = Interrupted(at.uri, table)
     committer, job = Committer(hit, "test 1", MANY, clock), tens(2)
     for _ in range(2):
@@ -322,23 +278,6 @@ def test_ctrl_c_does_not_end_a_commit_under_way(at: Lake, clock: Clock, table: T
     assert hit.is_over
     assert saved.stored.written["candles"].rows == stored(at) == 20
     assert at.read(COVERAGE)["end"].to_list() == [minute(20)]
-
-
-def test_of_two_writers_each_keeps_what_it_asked_under_a_number_that_ascends(at: Lake) -> None:
-    one, other = (answer(tens(1, name))[1] for name in NAMES)
-    base = at.snapshot(RAW_CANDLES)
-    number = commit_batch(
-        at, base, [at.write(RAW_CANDLES, raw(NAMES[0], candles(10), 2), NAMES[0])], {}
-    )
-    # The other one commits candles and what it asked before what the first one asked is kept.
-    store(at, [other], "test 1")
-    assert PastLake(at, 3).read(COVERAGE)["instrument"].to_list() == [NAMES[1]]
-    append(at, ASKS, asks.rows_of([one], "test 1", None, T0), number, {})
-    asks.update(at, "test 1")
-    assert at.read(ASKS).select(BATCH, "instrument").rows() == [(3, NAMES[1]), (4, NAMES[0])]
-    assert at.read(COVERAGE).equals(PastLake(at, 4).read(COVERAGE))
-    assert at.read(COVERAGE)["instrument"].to_list() == list(NAMES)
-    assert PastLake(at, 3).read(COVERAGE)["instrument"].to_list() == [NAMES[1]]
 
 
 @pytest.mark.slow

@@ -8,24 +8,23 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basislake.simulator.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
+from basislake.simulator.carry import HOUR_MS, MarketCarry, Row
 from basislake.simulator.carry_answers import continuation_after
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.fault_forms import Changed, rpc_error
+from basislake.simulator.fault_forms import Changed
 from basislake.simulator.full_market import full_universe
 from basislake.simulator.server import SimulatedExchange
 from ingest.datasets import deliveries, funding_totals, settlements
-from ingest.datasets.dataset import Dataset
 from ingest.datasets.deliveries import DELIVERIES
 from ingest.datasets.funding import FUNDING
 from ingest.datasets.funding import read as read_funding
 from ingest.datasets.funding_totals import FUNDING_TOTALS
 from ingest.datasets.settlements import SETTLEMENTS
 from ingest.deribit.call_counts import CallCounts
-from ingest.deribit.client import Exchange
 from ingest.deribit.replies import Answer, Page
 from lake.errors import LateError, TransientError
 from lake.time.intervals import Span
+from tests.market import swift
 
 NOW = datetime(2020, 10, 1, 12, 0, 30, tzinfo=UTC)
 UNIVERSE = full_universe(3, NOW)
@@ -52,13 +51,8 @@ def fixture_exchange() -> Iterator[SimulatedExchange]:
 
 @pytest.fixture(name="ask")
 def fixture_ask(exchange: SimulatedExchange) -> Iterator[Callable[..., Page]]:
-    client = Exchange(exchange.www_url, exchange.history_url, retries=0)
-
-    def ask(dataset: Dataset, name: str, window: Span, tally: CallCounts | None = None) -> Page:
-        return dataset.ask(client, name, window, tally or CallCounts())
-
-    yield ask
-    client.close()
+    with swift(exchange, retries=0) as client:
+        yield lambda dataset, name, window: dataset.ask(client, name, window, CallCounts())
     exchange.faults.clear()
 
 
@@ -69,19 +63,6 @@ def time(ms: object) -> datetime:
 def hours(rows: Sequence[Row]) -> list[dict[str, Any]]:
     names = ("index_price", "prev_index_price", "interest_1h", "interest_8h")
     return [{"hour_end": time(r["timestamp"]), **{n: r.get(n) for n in names}} for r in rows]
-
-
-def test_the_hours_of_a_window_come_but_for_the_hole(ask: Callable[..., Page]) -> None:
-    tally = CallCounts()
-    page = ask(FUNDING, NAME, MONTH, tally)
-    truth = TRUTH.funding(NAME, milliseconds(MONTH.start), milliseconds(MONTH.end))
-    assert page.frame.to_dicts() == hours(truth)
-    assert (page.asked, page.duplicates, tally.calls) == (MONTH, 0, 1)
-    hole = [day(2020, 8, 27, 5), day(2020, 8, 27, 7)]
-    assert page.present == [Span(MONTH.start, hole[0]), Span(hole[1], MONTH.end)]
-    assert {milliseconds(h + timedelta(hours=1)) for h in (hole[0], hole[1] - HOUR)} == (
-        FUNDING_HOLE_MS
-    )
 
 
 def test_windows_of_720_hours_hold_all_hours_once(ask: Callable[..., Page]) -> None:
@@ -184,14 +165,6 @@ def test_an_answer_of_another_structure_is_refused(
         ask(FUNDING, NAME, MONTH)
 
 
-def test_the_total_of_a_month_is_one_row(ask: Callable[..., Page]) -> None:
-    window = FUNDING_TOTALS.steps.windows([Span(day(2020, 7, 1), day(2020, 9, 1))])[1]
-    page = ask(FUNDING_TOTALS, NAME, window)
-    total = TRUTH.total(NAME, milliseconds(window.start), milliseconds(window.end))
-    assert page.frame.to_dicts() == [{"month": day(2020, 8, 1).date(), "total": total}]
-    assert page.present == [window]
-
-
 @pytest.mark.parametrize("after", [timedelta(0), timedelta(minutes=59)])
 def test_a_total_is_not_believed_before_its_month_is_settled(after: timedelta) -> None:
     window = FUNDING_TOTALS.steps.windows([Span(day(2020, 8, 1), day(2020, 9, 1))])[0]
@@ -217,63 +190,6 @@ def test_delivery_prices_come_in_pages_back_to_the_first_day(
     page = ask(DELIVERIES, INDEX, window)
     assert dict(page.frame.iter_rows()) == prices(window)
     assert page.present == [window]
-
-
-def test_a_day_that_is_added_between_two_pages_shifts_them_and_loses_nothing(
-    ask: Callable[..., Page], exchange: SimulatedExchange
-) -> None:
-    window = Span(day(2020, 1, 1, 8), day(2020, 9, 30, 8))
-    exchange.faults.add(
-        "get_delivery_prices", None, Changed(lambda page: {**page, "data": page["data"][:100]})
-    )
-    shifted = {"date": "2020-10-01", "delivery_price": 1.5}
-    exchange.faults.add(
-        "get_delivery_prices",
-        1,
-        Changed(lambda page: {**page, "data": page["data"][1:]} | {"records_total": shifted}),
-    )
-    page = ask(DELIVERIES, INDEX, window)
-    assert dict(page.frame.iter_rows()) == prices(window)
-
-
-def test_a_day_that_the_list_lacks_is_no_row(
-    ask: Callable[..., Page], exchange: SimulatedExchange
-) -> None:
-    def without(page: dict[str, Any]) -> dict[str, Any]:
-        return {**page, "data": [row for row in page["data"] if row["date"] != "2020-09-15"]}
-
-    exchange.faults.add("get_delivery_prices", None, Changed(without))
-    window = Span(day(2020, 9, 1, 8), day(2020, 10, 1, 8))
-    page = ask(DELIVERIES, INDEX, window)
-    assert page.present == [
-        Span(window.start, day(2020, 9, 14, 8)),
-        Span(day(2020, 9, 15, 8), window.end),
-    ]
-
-
-def settled(window: Span, name: str = FUTURE) -> list[dict[str, Any]]:
-    names = ("type", "position", "mark_price", "index_price")
-    rows: list[dict[str, Any]] = [
-        {"settled_at": time(row["timestamp"]), **{n: row[n] for n in names}}
-        for row in TRUTH.settlements(name, milliseconds(window.end + timedelta(hours=1)))
-    ]
-    later = window.start + timedelta(hours=23)
-    return sorted(
-        (row for row in rows if row["settled_at"] > later), key=lambda row: str(row["settled_at"])
-    )
-
-
-def test_settlements_come_back_to_the_first_day_and_end_with_the_delivery(
-    ask: Callable[..., Page],
-) -> None:
-    tally = CallCounts()
-    page = ask(SETTLEMENTS, FUTURE, DAYS, tally)
-    assert page.frame.select(
-        "settled_at", "type", "position", "mark_price", "index_price"
-    ).to_dicts() == settled(DAYS)
-    assert page.present == [DAYS]
-    assert page.frame["type"][-1] == "delivery"
-    assert tally.calls == 1
 
 
 def settlement_row(kind: str, at: datetime) -> dict[str, Any]:
@@ -332,24 +248,6 @@ def test_a_days_price_is_waited_for_until_an_hour_after_the_last_expiry_of_the_d
     assert ends(morning + 25 * HOUR) == [morning + 24 * HOUR] * 2
 
 
-def capped(page: dict[str, Any]) -> dict[str, Any]:
-    """A page of at most 40 rows; the continuation is the exchange's own for those."""
-    rows = page["settlements"][:40]
-    if len(rows) == len(page["settlements"]):
-        return page
-    return {"settlements": rows, "continuation": continuation_after(rows[-1])}
-
-
-def test_pages_of_settlements_are_capped_and_joined(
-    ask: Callable[..., Page], exchange: SimulatedExchange
-) -> None:
-    good, tally = ask(SETTLEMENTS, FUTURE, DAYS), CallCounts()
-    exchange.faults.add(OF_INSTRUMENT, None, Changed(capped))
-    page = ask(SETTLEMENTS, FUTURE, DAYS, tally)
-    assert page.frame.equals(good.frame)
-    assert tally.calls > 2
-
-
 def test_a_continuation_that_leads_back_ends_the_call(
     ask: Callable[..., Page], exchange: SimulatedExchange
 ) -> None:
@@ -362,17 +260,3 @@ def test_a_continuation_that_leads_back_ends_the_call(
     exchange.faults.add(OF_INSTRUMENT, None, Changed(looping))
     with pytest.raises(TransientError, match="leads back"):
         ask(SETTLEMENTS, FUTURE, DAYS)
-
-
-@pytest.mark.parametrize("is_refused", [True, False])
-def test_an_instrument_that_is_not_served_any_more_is_found_among_those_of_its_coin(
-    ask: Callable[..., Page], exchange: SimulatedExchange, *, is_refused: bool
-) -> None:
-    good = ask(SETTLEMENTS, FUTURE, DAYS)
-    fault = (
-        rpc_error(-32602, "Invalid params")
-        if is_refused
-        else Changed(lambda _page: {"settlements": []})
-    )
-    exchange.faults.add(OF_INSTRUMENT, None, fault, instrument=FUTURE)
-    assert ask(SETTLEMENTS, FUTURE, DAYS).frame.equals(good.frame)

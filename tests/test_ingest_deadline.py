@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -12,6 +12,7 @@ import urllib3
 from ingest.deribit.client import Exchange
 from ingest.deribit.deadline import Deadlines, watch
 from lake.errors import StoppedError, TransientError
+from tests.hosts import Hosts, clock_of
 from tests.processes import PATIENCE_S
 
 BODY = b'{"result": 1704067200000}'
@@ -28,32 +29,6 @@ def listener() -> Iterator[socket.socket]:
 
 def url_of(listener: socket.socket) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def answer(listener: socket.socket, parts: Sequence[bytes], gap_s: float) -> None:
-    """Answer one call with these bytes, so many seconds apart; the client may go away."""
-    connection, _ = listener.accept()
-    with connection:
-        connection.recv(65_536)
-        for part in parts:
-            try:
-                connection.sendall(part)
-            except OSError:
-                return
-            time.sleep(gap_s)
-
-
-def ask(
-    listener: socket.socket, parts: Sequence[bytes], gap_s: float, timeout_s: float = TIMEOUT_S
-) -> object:
-    server = threading.Thread(target=answer, args=(listener, parts, gap_s))
-    server.start()
-    exchange = Exchange(url_of(listener), url_of(listener), retries=0, timeout_s=timeout_s)
-    try:
-        return exchange.server_time()
-    finally:
-        exchange.close()
-        server.join()
 
 
 class Caller:
@@ -109,16 +84,17 @@ def accepted(listener: socket.socket) -> socket.socket:
     ids=["headers byte by byte", "headers without end", "a body", "the size of a chunk"],
 )
 def test_a_trickle_is_cut_off_when_the_whole_call_has_taken_too_long(
-    listener: socket.socket, parts: list[bytes]
+    host: Hosts, parts: list[bytes]
 ) -> None:
+    own = host(*parts, pause_s=0.05)
     start_s = time.monotonic()
     with pytest.raises(TransientError):
-        ask(listener, parts, gap_s=0.05)
+        clock_of(own.url, timeout_s=TIMEOUT_S, retries=0)
     assert time.monotonic() - start_s >= TIMEOUT_S
 
 
-def test_an_answer_in_time_is_read_whole(listener: socket.socket) -> None:
-    assert ask(listener, [HEAD, BODY[:9], BODY[9:]], gap_s=0.01, timeout_s=PATIENCE_S)
+def test_an_answer_in_time_is_read_whole(host: Hosts) -> None:
+    assert clock_of(host(HEAD, BODY[:9], BODY[9:], pause_s=0.01).url)
 
 
 def test_all_calls_under_way_can_be_cut_at_once(listener: socket.socket, caller: Caller) -> None:
@@ -184,14 +160,14 @@ def test_a_client_that_stops_breaks_off_the_calls_under_way(listener: socket.soc
     exchange.close()
 
 
-def test_a_call_that_is_cut_before_its_request_is_sent_is_cut_all_the_same() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        pool = urllib3.PoolManager(retries=False)
-        watch(pool)
-        deadlines = Deadlines()
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        with deadlines.within(2 * PATIENCE_S):
-            deadlines.cut_all()
-            with pytest.raises(urllib3.exceptions.HTTPError):
-                pool.request("GET", url, timeout=PATIENCE_S)
-        pool.clear()
+def test_a_call_that_is_cut_before_its_request_is_sent_is_cut_all_the_same(
+    listener: socket.socket,
+) -> None:
+    pool = urllib3.PoolManager(retries=False)
+    watch(pool)
+    deadlines = Deadlines()
+    with deadlines.within(2 * PATIENCE_S):
+        deadlines.cut_all()
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            pool.request("GET", url_of(listener), timeout=PATIENCE_S)
+    pool.clear()

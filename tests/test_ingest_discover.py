@@ -15,7 +15,6 @@ from basislake.simulator.fault_forms import reply
 from basislake.simulator.records import record
 from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import weekly_universe
-from ingest.deribit.client import Exchange
 from ingest.discover import Discovery, discover
 from lake import Lake
 from lake import open as open_lake
@@ -23,7 +22,7 @@ from lake.batches import newest_batch
 from lake.history.as_of import PastLake
 from lake.table import BATCH
 from lake.tables import INSTRUMENTS, RECORDS
-from tests.market import NOW, basislake
+from tests.market import NOW, basislake, swift
 
 LIST = "get_instruments"
 # Some of its weeklies are listed and some expire in the days to come.
@@ -35,11 +34,8 @@ ORDER = ("active BTC", "active ETH", "expired BTC", "expired ETH")
 
 
 def discovered(server: SimulatedExchange, lake: Lake) -> Discovery:
-    exchange = Exchange(server.www_url, server.history_url, retries=0)
-    try:
+    with swift(server, retries=0) as exchange:
         return discover(exchange, lake, PROGRAM)
-    finally:
-        exchange.close()
 
 
 def listed(server: SimulatedExchange, coin: str, *, expired: bool) -> list[dict[str, Any]]:

@@ -16,7 +16,6 @@ from ingest.backfill.fetch_workers import Asked, ask, threads_here
 from ingest.datasets.candles import candles_of
 from ingest.deribit.call_counts import CallCounts
 from ingest.deribit.client import Exchange
-from ingest.rate_limit.limiter import Limiter
 from lake.errors import (
     ClosedDoorError,
     ExchangeError,
@@ -27,29 +26,19 @@ from lake.errors import (
     TransientError,
 )
 from lake.time.intervals import Span
-from tests.market import small_market, truth
+from tests.market import small_market, swift, truth
 
 NAME = "BTC-PERPETUAL"
 SUBJECT = candles_of(NAME)
-UNIVERSE = small_market()
+UNIVERSE = small_market(weeks=1)
 MINUTES = truth(UNIVERSE, NAME)["ts"]
 WINDOW = Span(MINUTES[0], MINUTES[600])
 
 
 @pytest.fixture
-def server() -> Iterator[SimulatedExchange]:
-    with SimulatedExchange(UNIVERSE) as running:
-        yield running
-
-
-@pytest.fixture
 def exchange(server: SimulatedExchange) -> Iterator[Exchange]:
-    client = Exchange(
-        server.www_url, server.history_url, limiter=Limiter(0, sleep=lambda _: None),
-        retries=2, sleep=lambda _: None,
-    )  # fmt: skip
-    yield client
-    client.close()
+    with swift(server, retries=2) as client:
+        yield client
 
 
 def travelled(asked: Asked) -> Asked:

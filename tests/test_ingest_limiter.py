@@ -1,11 +1,8 @@
 """The rate limit in a real file, among real threads and real processes."""
 
 import math
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,9 +11,9 @@ import pytest
 from ingest.rate_limit.limiter import Limiter
 from ingest.rate_limit.policy import BURST_S, LONGEST_WAIT_S
 from lake.errors import LakeError, StoppedError
-from tests.processes import PATIENCE_S
+from tests.clocks import Time
+from tests.processes import PATIENCE_S, Start, line_of
 
-ROOT = Path(__file__).parent.parent
 URL = "https://www.deribit.com"
 
 CALLER = """
@@ -43,44 +40,8 @@ with Limiter(5, folder=Path(folder), url=url)._cell.changing():
 """
 
 
-class Time:
-    """A clock that only sleeping and the test itself move."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000_000.0
-        self.longest_s = 0.0
-
-    def clock(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.longest_s = max(self.longest_s, seconds)
-        self.now_s += seconds
-
-
 def limiter(time: Time, rate: float, folder: Path | None, url: str = URL) -> Limiter:
-    return Limiter(rate, folder=folder, url=url, clock=time.clock, sleep=time.sleep)
-
-
-@pytest.fixture
-def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts Python programs; those that still run at the end are killed."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(program: str, *arguments: object, umask: int = -1) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", program, *map(str, arguments)]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, umask=umask
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        with process:
-            continue
+    return Limiter(rate, folder=folder, url=url, clock=time, sleep=time.sleep)
 
 
 @pytest.fixture(params=["memory", "folder"])
@@ -107,7 +68,7 @@ def test_threads_keep_the_rate_together(folder: Path | None) -> None:
 
 
 def test_processes_that_share_a_folder_keep_the_rate_together(
-    tmp_path: Path, started: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, started: Start
 ) -> None:
     processes = [started(CALLER, tmp_path, 40, 15, URL) for _ in range(3)]
     outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in processes]
@@ -117,11 +78,10 @@ def test_processes_that_share_a_folder_keep_the_rate_together(
 
 
 def test_a_process_killed_while_it_changes_the_pace_holds_nobody_up(
-    tmp_path: Path, started: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, started: Start
 ) -> None:
     holder = started(HOLDER, tmp_path, URL)
-    assert holder.stdout
-    assert holder.stdout.readline() == "held\n"
+    assert line_of(holder) == "held\n"
     waiting = started(CALLER, tmp_path, 5, 1, URL)
     own = Limiter(5, folder=tmp_path, url=URL)
     with ThreadPoolExecutor(1) as pool:
@@ -135,12 +95,11 @@ def test_a_process_killed_while_it_changes_the_pace_holds_nobody_up(
 
 
 def test_a_process_killed_between_calls_leaves_a_pace_that_others_go_on_with(
-    tmp_path: Path, started: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, started: Start
 ) -> None:
     caller = started(CALLER, tmp_path, 100_000, 1_000_000, URL)
-    assert caller.stdout
     for _ in range(200):
-        caller.stdout.readline()
+        line_of(caller)
     caller.kill()
     caller.wait(PATIENCE_S)
     own = Limiter(5, folder=tmp_path, url=URL)
@@ -150,9 +109,9 @@ def test_a_process_killed_between_calls_leaves_a_pace_that_others_go_on_with(
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o077, 0o600)])
 def test_the_umask_decides_who_may_share_the_pace(
-    tmp_path: Path, started: Callable[..., subprocess.Popen[str]], umask: int, mode: int
+    tmp_path: Path, started: Start, umask: int, mode: int
 ) -> None:
-    caller = started(CALLER, tmp_path, 5, 1, URL, umask=umask)
+    caller = started(f"import os; os.umask({umask}){CALLER}", tmp_path, 5, 1, URL)
     assert float(caller.communicate(timeout=PATIENCE_S)[0]) > 0
     found = {
         path.name.partition(".")[2]: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()

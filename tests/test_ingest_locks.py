@@ -1,9 +1,6 @@
 """Locks on subjects in a real folder, among real processes."""
 
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,85 +8,43 @@ import pytest
 from ingest.backfill.locks import SubjectLocks
 from ingest.datasets.candles import candles_of
 from lake.errors import LakeError
-from tests.processes import PATIENCE_S
+from tests.processes import PATIENCE_S, Start, line_of
 
-ROOT = Path(__file__).parent.parent
-
-# Locks the instruments one by one, prints the results, and keeps the locks until it ends.
+# Locks the instruments one by one, prints the results, and keeps the locks until it is killed.
 CLAIMER = """
-import sys
+import signal, sys
 from pathlib import Path
 from ingest.backfill.locks import SubjectLocks
 from ingest.datasets.candles import candles_of
 
 claims = SubjectLocks(Path(sys.argv[1]))
 print(*(claims.take(candles_of(name)) for name in sys.argv[2:]), flush=True)
-sys.stdin.readline()
+signal.pause()
 """
 
-Start = Callable[..., subprocess.Popen[str]]
 
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[Start]:
-    """Starts processes that lock instruments; those still running at the end are killed."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*names: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", CLAIMER, str(tmp_path / "claims"), *names]
-        pipe = subprocess.PIPE
-        processes.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-        with process:
-            continue
-
-
-def message(process: subprocess.Popen[str]) -> list[str]:
-    """Which of its locks a process got."""
-    assert process.stdout
-    return process.stdout.readline().split()
-
-
-def test_of_two_processes_one_gets_an_instrument_and_the_other_is_told(
+def test_of_two_processes_one_gets_an_instrument_and_the_other_when_the_first_is_killed(
     tmp_path: Path, started: Start
 ) -> None:
-    first = started("BTC-28JUN19", "BTC-PERPETUAL")
-    assert message(first) == ["True", "True"]
-    assert message(started("BTC-PERPETUAL", "ETH-PERPETUAL")) == ["False", "True"]
-    own = SubjectLocks(tmp_path / "claims")
+    first = started(CLAIMER, tmp_path, "BTC-28JUN19", "BTC-PERPETUAL")
+    assert line_of(first) == "True True\n"
+    assert line_of(started(CLAIMER, tmp_path, "BTC-PERPETUAL", "ETH-PERPETUAL")) == "False True\n"
+    own = SubjectLocks(tmp_path)
     assert [own.take(candles_of(name)) for name in ("BTC-28JUN19", "BTC-27SEP19")] == [False, True]
-
-
-def test_processes_that_claim_at_once_never_share_an_instrument(started: Start) -> None:
-    names = [f"I{i}" for i in range(20)]
-    both = [started(*names), started(*reversed(names))]
-    got = [message(process) for process in both]
-    mine, others = (got[0], got[1][::-1])
-    assert all(sorted(pair) == ["False", "True"] for pair in zip(mine, others, strict=True))
-
-
-def test_what_a_killed_process_had_claimed_is_free_at_once(tmp_path: Path, started: Start) -> None:
-    first = started("BTC-PERPETUAL")
-    assert message(first) == ["True"]
-    own = SubjectLocks(tmp_path / "claims")
-    assert not own.take(candles_of("BTC-PERPETUAL"))
     first.kill()
     first.wait(PATIENCE_S)
-    assert own.take(candles_of("BTC-PERPETUAL"))
-    assert message(started("BTC-PERPETUAL")) == ["False"]
+    assert own.take(candles_of("BTC-28JUN19"))
+    assert line_of(started(CLAIMER, tmp_path, "BTC-28JUN19")) == "False\n"
 
 
-def test_a_process_that_ends_leaves_nothing_claimed(tmp_path: Path, started: Start) -> None:
-    first = started("A", "B")
-    assert message(first) == ["True", "True"]
-    first.communicate("\n", timeout=PATIENCE_S)
-    own = SubjectLocks(tmp_path / "claims")
-    assert own.take(candles_of("A"))
-    assert own.take(candles_of("B"))
+def test_processes_that_claim_at_once_never_share_an_instrument(
+    tmp_path: Path, started: Start
+) -> None:
+    names = [f"I{i}" for i in range(20)]
+    both = [started(CLAIMER, tmp_path, *own) for own in (names, reversed(names))]
+    got = [line_of(process).split() for process in both]
+    mine, others = (got[0], got[1][::-1])
+    assert all(sorted(pair) == ["False", "True"] for pair in zip(mine, others, strict=True))
 
 
 def test_of_two_runs_in_one_process_one_gets_an_instrument(tmp_path: Path) -> None:

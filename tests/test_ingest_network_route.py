@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import pytest
 
-from basislake.simulator.server import SimulatedExchange
 from ingest.deribit.client import Exchange
 from lake.errors import ClosedDoorError, StoppedError, TransientError
 from tests.hosts import PATIENCE_S, REAL, SECRET, Hosts, failure, page
@@ -144,14 +143,3 @@ def test_what_may_pass_is_asked_again(host: Hosts, status: int) -> None:
         exchange.server_time()
     exchange.close()
     assert len(own.requests) == 2
-
-
-def test_active_instruments_are_stored_where_only_history_refuses_all_calls(
-    host: Hosts, server: SimulatedExchange, tmp_path: Path
-) -> None:
-    history = host(page(403))
-    urls = ("--exchange-url", server.www_url, "--history-url", history.url)
-    done = basislake(None, "instruments", "--lake", tmp_path, *urls, "--json")
-    assert (done.code, len(done.json["failed"]), len(history.requests)) == (1, 1, 1)
-    assert done.json["failed"][0].startswith(f"the lists of expired futures: {history.url} refuses")
-    assert done.json["perpetuals"] == 2

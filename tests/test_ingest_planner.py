@@ -311,12 +311,3 @@ def test_a_plan_counts_the_calls_of_each_dataset(tmp_path: Path) -> None:
         "settlements": 2 * 62,
     }
     assert figures["all_calls"] == 36 + sum(calls.values())
-
-
-def test_minutes_found_missing_twice_stay_settled_when_new_minutes_are_fetched(at: Lake) -> None:
-    for _ in range(2):
-        backfill(at, 50, {5, 6, 30})
-    assert backfill(at, 50, {5, 6, 30}) == []
-    for until in (60, 70, 80):
-        assert backfill(at, until, {5, 6, 30}) == [(until - 10, until)]
-        assert backfill(at, until, {5, 6, 30}) == []

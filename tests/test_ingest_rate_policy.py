@@ -22,10 +22,8 @@ from ingest.rate_limit.policy import (
     believable,
     is_settled,
     mean_rate,
-    most_tries,
     rate_at,
     refused,
-    wait_before_retry_s,
 )
 
 NOW = 1_000_000.0
@@ -64,32 +62,6 @@ def refused_at(calls_per_second: float, wait_s: float | None = None) -> RateStat
 def rising(target: float, low: float, calls: float = 0.0) -> RateState:
     """A state so many calls after a refusal."""
     return RateState(target=target, low=low, calls=calls, refused_at=NOW)
-
-
-@given(st.integers(1, 10_000), unit)
-def test_waits_double_from_half_a_second_up_to_the_longest(attempt: int, jitter: float) -> None:
-    plain = min(2 ** (attempt - 1), 2 * LONGEST_WAIT_S) / 2
-    wait = wait_before_retry_s(attempt, None, jitter)
-    assert wait == pytest.approx(plain * (1 + jitter / 2))
-    assert plain <= wait <= 1.5 * LONGEST_WAIT_S
-
-
-@given(st.integers(1, 20), st.floats(0, 1e9), unit)
-def test_a_wait_that_is_asked_for_is_kept_up_to_the_longest(
-    attempt: int, asked_s: float, jitter: float
-) -> None:
-    assert wait_before_retry_s(attempt, asked_s, jitter) == min(asked_s, LONGEST_WAIT_S)
-
-
-@pytest.mark.parametrize(
-    ("retries", "tries", "fewer"), [(6, 7, 3), (2, 3, 3), (1, 2, 2), (0, 1, 1)]
-)
-def test_only_a_name_that_never_resolved_is_tried_less_often(
-    retries: int, tries: int, fewer: int
-) -> None:
-    kinds = [(False, False), (False, True), (True, True), (True, False)]
-    made = [most_tries(retries, is_unknown_host=a, has_answered=b) for a, b in kinds]
-    assert made == [tries, tries, tries, fewer]
 
 
 def test_what_the_exchange_publishes_pays_for_20_calls_a_second_and_a_list_each_second() -> None:

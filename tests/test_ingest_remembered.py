@@ -10,7 +10,8 @@ from ingest.rate_limit.limiter import Limiter
 from ingest.rate_limit.policy import FIRST_CALLS_PER_SECOND, FORGOTTEN_S, SETTLED_CALLS
 from ingest.rate_limit.remembered import Expected, Remembered, expected
 from lake.machine.shared_folder import SETTING
-from tests.test_ingest_limiter import URL, Time
+from tests.clocks import Time
+from tests.test_ingest_limiter import URL
 
 NOW = 1_000_000.0
 DAY_S = 86_400.0
@@ -25,7 +26,7 @@ def limiter(time: Time, state: Path, rate: Rate = AUTO, folder: Path | None = No
         rate,
         folder=folder,
         url=URL,
-        clock=time.clock,
+        clock=time,
         sleep=time.sleep,
         remembered=remembered(state),
     )

@@ -1,7 +1,6 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -27,12 +26,9 @@ from lake.errors import (
     TransientError,
 )
 from lake.time.intervals import Span
+from tests.market import RECORDINGS, needs_recordings
 from tests.strategies import CELLS, T0, json_values, minute, span
 
-RECORDING = (
-    Path(__file__).parent.parent.parent
-    / "shared/recordings/get_tradingview_chart_data_BTC-PERPETUAL_2025-12-23.json"
-)
 WINDOW = span(0, 20)
 MINUTE_MS = 60_000
 LATER = minute(100_000)
@@ -301,10 +297,11 @@ def test_the_clock_is_read_in_milliseconds_and_nonsense_refused() -> None:
             read_time(read_answer(ok(orjson.dumps({"result": wrong}))))
 
 
-@pytest.mark.skipif(not RECORDING.exists(), reason="the recordings in ../shared are not here")
+@needs_recordings
 def test_the_recorded_reply_is_read_cell_by_cell() -> None:
     start = datetime(2025, 12, 23, 9, 51, tzinfo=UTC)
-    reply = ok(RECORDING.read_bytes())
+    name = "get_tradingview_chart_data_BTC-PERPETUAL_2025-12-23.json"
+    reply = ok((RECORDINGS / name).read_bytes())
     answer = read_answer(reply)
     assert answer.at is not None
     assert answer.at.replace(microsecond=0) == datetime(2025, 12, 23, 10, 51, 26, tzinfo=UTC)

@@ -9,31 +9,13 @@ import pytest
 
 from lake import Lake
 from lake import open as open_lake
-from lake.errors import LakeError, UsageError
+from lake.errors import LakeError
 from lake.history.fingerprint import fingerprint
 from lake.properties.table_properties import VERSION
 from lake.tables import CANDLES, INSTRUMENTS, QUARANTINE, RAW_CANDLES, TABLES
 from lake.time.intervals import MINUTE
-from tests.lakes import LINEAGE, append_to, ask, fill, held, mark_built
-from tests.strategies import T0, batch, candles, instruments, minute, raw
-
-
-@pytest.mark.parametrize("folder", ["with space", "größe 日本", "quo'te", "a=b", "[1] {x} * & +"])
-def test_a_lake_may_be_in_a_folder_of_almost_any_name(tmp_path: Path, folder: str) -> None:
-    at = open_lake(str(tmp_path / folder))
-    append_to(at, "BTC-28JUN19", candles(2))
-    at.replace(at.snapshot(INSTRUMENTS), instruments("BTC-28JUN19"), LINEAGE)
-    assert held(at).equals(raw("BTC-28JUN19", batch(candles(2))))
-    query = "SELECT instrument, count(*) FROM raw_candles JOIN instruments USING (instrument)"
-    assert at.duckdb().execute(f"{query} GROUP BY 1").fetchall() == [("BTC-28JUN19", 2)]
-    assert (tmp_path / folder / "raw_candles" / "instrument=BTC-28JUN19").is_dir()
-
-
-@pytest.mark.parametrize("folder", ["a%20b", "what?", "c#", "a\nb"])
-def test_a_folder_that_would_be_taken_for_another_is_refused(tmp_path: Path, folder: str) -> None:
-    with pytest.raises(UsageError, match="choose a path without"):
-        open_lake(str(tmp_path / folder))
-    assert list(tmp_path.iterdir()) == []
+from tests.lakes import LINEAGE, append_to, ask, fill, mark_built
+from tests.strategies import T0, batch, candles, instruments, minute
 
 
 def test_an_empty_lake_has_every_table_and_view_without_rows(at: Lake) -> None:
@@ -130,11 +112,6 @@ def test_a_table_of_an_earlier_layout_is_refused_and_left_alone(at: Lake) -> Non
         with pytest.raises(LakeError, match=r"lacks columns that this version needs\. Nothing was"):
             read()
     assert first.read_text() == earlier
-
-
-def test_the_representation_shows_no_secret() -> None:
-    at = open_lake("s3://bucket/lake/", {"aws_secret_access_key": "hush"})
-    assert repr(at) == "Lake('s3://bucket/lake')"
 
 
 def test_a_candle_takes_at_most_ten_and_a_half_bytes(at: Lake) -> None:

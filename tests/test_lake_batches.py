@@ -1,8 +1,8 @@
 """Numbers of batches: never shared, never used again, ascending as rows become visible."""
 
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 import polars as pl
@@ -17,7 +17,17 @@ from lake.history.as_of import past
 from lake.table import BATCH, Table
 from lake.tables import ASKS, COVERAGE, RAW_CANDLES, RECORDS
 from lake.time.intervals import MINUTE
-from tests.lakes import LINEAGE, append, ask, instrument, record, schema_of
+from tests.lakes import (
+    LINEAGE,
+    append,
+    append_to,
+    ask,
+    asked,
+    instrument,
+    record,
+    schema_of,
+    stored,
+)
 from tests.market import NOW
 from tests.processes import ended, running
 from tests.staged import Staged, built, content, is_same
@@ -27,45 +37,17 @@ from tests.strategies import T0, candles, minute
 WRITER = """
 import sys
 from lake import Lake
-from lake.errors import ConflictError, UsageError
-from tests.lakes import append
+from tests.lakes import append_to, stored
 from tests.strategies import candles
 
 at, name = Lake(sys.argv[1]), sys.argv[2]
 for start in range(int(sys.argv[3])):
-    while True:
-        try:
-            number = append(at, {name: [candles(1, start)]})
-        except ConflictError:
-            continue
-        break
-    print(number)
+    print(stored(lambda: append_to(at, name, candles(1, start))))
 """
 
 
-def again_until_stored(commit: Callable[[], int]) -> int:
-    while True:
-        try:
-            return commit()
-        except ConflictError:
-            continue
-
-
 def asks_of(name: str, start: int) -> pl.DataFrame:
-    row = {
-        "dataset": "candles",
-        "instrument": name,
-        "start": minute(start),
-        "end": minute(start + 1),
-        "status": "present",
-        "window_start": minute(start),
-        "window_end": minute(start + 1),
-        "duplicates": 0,
-        "run": None,
-        "program": "test",
-        "at": NOW,
-    }
-    return pl.DataFrame([row], schema=schema_of(ASKS))
+    return asked((name, minute(start), minute(start + 1), "present"))
 
 
 @pytest.mark.slow
@@ -91,10 +73,7 @@ def test_numbers_ascend_as_rows_become_visible_to_threads_too(at: Lake) -> None:
 
     def write(name: str) -> list[int]:
         begin.wait()
-        return [
-            again_until_stored(lambda start=start: append(at, {name: [candles(1, start)]}))  # type: ignore[misc]
-            for start in range(each)
-        ]
+        return [stored(partial(append_to, at, name, candles(1, start))) for start in range(each)]
 
     def read() -> None:
         begin.wait()
@@ -170,15 +149,9 @@ def test_asks_of_threads_at_once_ascend_and_none_is_lost(at: Lake) -> None:
         begin.wait()
         numbers = []
         for start in range(each):
-            number = again_until_stored(lambda start=start: append(at, {name: [candles(1, start)]}))  # type: ignore[misc]
-            rows = asks_of(name, start)
-            numbers.append(
-                again_until_stored(
-                    lambda rows=rows, number=number: batches.append(
-                        at, ASKS, rows, number, LINEAGE
-                    )[0]  # type: ignore[misc]
-                )
-            )
+            number = stored(partial(append_to, at, name, candles(1, start)))
+            tell = partial(batches.append, at, ASKS, asks_of(name, start), number, LINEAGE)
+            numbers.append(stored(lambda tell=tell: tell()[0]))  # type: ignore[misc]
         return numbers
 
     with ThreadPoolExecutor(len(names)) as pool:

@@ -3,7 +3,7 @@
 import math
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -68,7 +68,7 @@ class Market:
             if there(position := chance.uniform(1, 1e6))
         }
 
-    def lake(self, folder: Path, **raw: list[Row]) -> Lake:
+    def lake(self, folder: Path, **raw: Sequence[Row]) -> Lake:
         futures = [
             {
                 **instrument(name, ends(name)),

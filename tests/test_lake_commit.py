@@ -1,7 +1,9 @@
 """Commits to real Delta tables on disk."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import polars as pl
 import pytest
@@ -11,26 +13,16 @@ from lake import Lake
 from lake import open as open_lake
 from lake.batches import commit_batch
 from lake.errors import ConflictError
-from lake.files.parquet import DataFile
 from lake.tables import INSTRUMENTS, RAW_CANDLES, TABLES
-from tests.lakes import append_to, held
-from tests.strategies import batch, candles, instruments, minute, raw
+from tests.lakes import append_to, held, names, stored
+from tests.strategies import batch, candles, instruments, minute, raw, written
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
-
-
-def written(at: Lake, name: str, frame: pl.DataFrame) -> DataFile:
-    """A file of raw candles that is not committed."""
-    return at.write(RAW_CANDLES, batch(frame), name)
 
 
 def view(at: Lake, name: str) -> pl.DataFrame:
     rows = at.duckdb().execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
     return pl.DataFrame(rows, schema=TABLES[name].polars_schema, orient="row")
-
-
-def names(at: Lake) -> list[str]:
-    return at.read(INSTRUMENTS)["instrument"].to_list()
 
 
 def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> None:
@@ -130,23 +122,6 @@ def test_of_two_that_remove_one_file_one_has_to_start_over_whatever_else_they_ch
     assert held(at).equals(raw("A", batch(candles(2))))
 
 
-def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> None:
-    def write(name: str, number: int) -> None:
-        while True:
-            try:
-                append_to(at, name, candles(1, start=number))
-            except ConflictError:
-                continue
-            return
-
-    jobs = [threading.Thread(target=write, args=("AB"[i % 2], i)) for i in range(6)]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join()
-    assert sorted(held(at)["ts"]) == [minute(i) for i in range(6)]
-
-
 def test_replacing_a_table_by_what_it_holds_makes_no_commit(at: Lake) -> None:
     def version_of(frame: pl.DataFrame) -> int | None:
         done = at.replace(at.snapshot(INSTRUMENTS), frame, LINEAGE)
@@ -207,22 +182,14 @@ def test_a_commit_sets_several_counters_at_once(at: Lake) -> None:
 def test_writers_at_once_that_make_the_table_know_of_one_another(tmp_path: Path) -> None:
     """The library made a table twice, and took what came between for known."""
 
-    def write(at: Lake, number: int, begin: threading.Barrier) -> None:
+    def write(at: Lake, begin: Barrier, number: int) -> None:
         begin.wait()
-        while True:
-            try:
-                append_to(at, "A", candles(1, start=number))
-            except ConflictError:
-                continue
-            return
+        stored(partial(append_to, at, "A", candles(1, start=number)))
 
     for attempt in range(12):
-        at, begin = open_lake(str(tmp_path / str(attempt))), threading.Barrier(4)
-        jobs = [threading.Thread(target=write, args=(at, i, begin)) for i in range(4)]
-        for job in jobs:
-            job.start()
-        for job in jobs:
-            job.join()
+        at = open_lake(str(tmp_path / str(attempt)))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(partial(write, at, Barrier(4)), range(4)))
         made = at.snapshot(RAW_CANDLES)
         assert (made.rows, made.counter("batch"), made.version) == (4, 4, 4)
 

@@ -18,10 +18,11 @@ from ingest.backfill.asks import rows_of
 from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
 from ingest.deribit.replies import Page
-from lake.coverage import Coverage, Status, coverages, folded, spans_of, to_table
+from lake.coverage import Coverage, Status, coverages, folded, to_table
 from lake.table import BATCH
 from lake.tables import ASKS, COVERAGE
 from lake.time.intervals import Span
+from lake.time.steps import MINUTES
 from tests.strategies import candles, minute, minutes_in, span
 
 LIFE = 60
@@ -248,14 +249,14 @@ def stamps(numbers: Iterable[int]) -> pl.Series:
 
 @given(st.sets(st.integers(0, 80)))
 def test_minutes_become_maximal_spans(numbers: set[int]) -> None:
-    found = spans_of(stamps(sorted(numbers)))
+    found = MINUTES.spans(stamps(sorted(numbers)))
     assert minutes_in(found) == sorted(numbers)
     assert all(a.end < b.start for a, b in pairwise(found))
 
 
 @given(st.integers(0, 80), st.integers(1, 5_000))
 def test_minutes_without_a_hole_are_one_span(first: int, count: int) -> None:
-    assert spans_of(stamps(range(first, first + count))) == [span(first, first + count)]
+    assert MINUTES.spans(stamps(range(first, first + count))) == [span(first, first + count)]
 
 
 def test_a_minute_is_settled_once_two_runs_lacked_it_however_often_each() -> None:

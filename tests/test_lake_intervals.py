@@ -3,7 +3,8 @@ from itertools import pairwise
 
 from hypothesis import given
 
-from lake.time.intervals import Span, ceil_minute, clip, common, floor_minute, merge, subtract
+from lake.time.intervals import Span, clip, common, floor_minute, merge, subtract
+from lake.time.steps import MINUTES
 from tests.strategies import T0, minutes_in, span, spans
 
 SECOND = timedelta(seconds=1)
@@ -49,5 +50,5 @@ def test_an_end_is_not_in_its_span() -> None:
 
 
 def test_minutes_are_rounded_down_and_up_and_whole_ones_kept() -> None:
-    assert (floor_minute(T0 + SECOND), ceil_minute(T0 + SECOND)) == span(0, 1)
-    assert floor_minute(T0) == ceil_minute(T0) == T0
+    assert (floor_minute(T0 + SECOND), MINUTES.ceil(T0 + SECOND)) == span(0, 1)
+    assert floor_minute(T0) == MINUTES.ceil(T0) == T0

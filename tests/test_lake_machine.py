@@ -1,15 +1,13 @@
 """The number of threads of a command: the cores that this process may use."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from lake.machine.cores import cores
-
-ROOT = Path(__file__).parent.parent
+from tests.processes import finished
 
 
 def in_groups(folder: Path, own: str, **limits: str) -> int:
@@ -57,7 +55,4 @@ def test_a_process_that_is_bound_to_a_core_uses_one() -> None:
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
         "from lake.machine.cores import cores; print(cores())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "1\n"
+    assert finished(sys.executable, "-c", code).out == "1\n"

@@ -125,7 +125,7 @@ def test_a_lake_at_any_prefix_of_a_store_is_read_as_it_is(
     check_readers(at, plain)
 
 
-@pytest.mark.parametrize("name", ["L?", "a%20b#\\"])
+@pytest.mark.parametrize("name", ["L?", "a%20b", "c#", "d\\", "e\nf"])
 def test_where_a_library_would_read_elsewhere_nothing_is_done_and_the_characters_are_named(
     name: str, tmp_path: Path
 ) -> None:

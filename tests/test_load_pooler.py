@@ -1,7 +1,6 @@
 """Loads through a pooler in transaction mode: right, exclusive, and without traces in sessions."""
 
 import shlex
-import subprocess
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +14,7 @@ from load.loader import load
 from load.results import LoadProgress
 from tests.loading import FUTURE, OTHER, Target, candles, put
 from tests.pooler import Pooler, pgbouncer
+from tests.processes import finished
 from tests.tiers import slow_but
 
 SETTINGS = "lock_timeout", "statement_timeout", "row_security", "transaction_isolation"
@@ -41,9 +41,8 @@ def pooled(request: pytest.FixtureRequest, postgres: str) -> Iterator[str]:
 def settings(uri: str) -> list[str]:
     """What a client finds in the session that it is given."""
     sql = ", ".join(f"current_setting('{name}')" for name in SETTINGS)
-    command = [*shlex.split(psql_command(uri)), "-Atc", f"SELECT {sql}"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return done.stdout.strip().split("|")
+    done = finished(*shlex.split(psql_command(uri)), "-Atc", f"SELECT {sql}")
+    return done.out.strip().split("|")
 
 
 def test_loads_through_a_pooler_are_right_and_leave_nothing_in_its_sessions(

@@ -14,10 +14,10 @@ from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.fault_forms import server_error, too_many_requests
 from basislake.simulator.server import SimulatedExchange
 from ingest.rate_limit.limiter import Limiter
+from tests.clocks import Time
 from tests.gates import Gate
 from tests.market import NOW, Ran, basislake, command
 from tests.processes import ended, running, wait_until
-from tests.test_ingest_limiter import Time
 from tests.test_output import on_a_terminal
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (INFO|WARNING|ERROR) \S.*")
@@ -89,7 +89,7 @@ def test_wrong_usage_is_a_log_too_where_no_terminal_is() -> None:
 def test_a_refusal_is_said_once_and_again_when_the_rate_falls_and_when_it_is_back() -> None:
     said: list[str] = []
     time = Time()
-    own = Limiter(20, clock=time.clock, sleep=time.sleep, tell=said.append)
+    own = Limiter(20, clock=time, sleep=time.sleep, tell=said.append)
 
     def refuse_often(times: int) -> None:
         for _ in range(times):

@@ -1,7 +1,6 @@
 """Machines that lack something, or have too much of it: an error of ours, or none."""
 
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -11,8 +10,9 @@ import pytest
 from lake import Lake
 from lake.errors import LakeError
 from tests.lakes import instrument, lake_of
+from tests.market import PROCESS, ROOT
+from tests.processes import finished, only_for_root
 
-ROOT = Path(__file__).parent.parent
 # More than the memory that it may use.
 LARGE = """SET threads = 1; SET memory_limit = '30MB';
     SELECT count(*) FROM (SELECT DISTINCT hash(i), i::VARCHAR || repeat('x', 40)
@@ -55,21 +55,15 @@ def test_without_room_for_a_large_query_it_is_said_where_room_would_be(
 
 
 def test_without_threads_the_command_ends_in_a_sentence(known: Lake) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can be somebody else")
+    only_for_root()
     for path in (*Path(known.uri).parents, Path(known.uri), *Path(known.uri).rglob("*")):
         path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_THREADS, "sql", "SELECT 1", "--lake", known.uri],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert " ERROR The machine has too few resources: " in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "Interrupted" not in done.stderr
+    line = (sys.executable, "-c", WITHOUT_THREADS, "sql", "SELECT 1", "--lake", known.uri)
+    done = finished(*line)
+    assert (done.code, done.out) == (1, "")
+    assert " ERROR The machine has too few resources: " in done.err
+    assert "Traceback" not in done.err
+    assert "Interrupted" not in done.err
 
 
 @pytest.mark.parametrize("name", ["load.py", "lake.py", "transforms/__init__.py", "ingest"])
@@ -87,14 +81,9 @@ def test_a_module_of_the_users_own_that_is_in_the_way_is_named(
         path.mkdir()
         (path / "__init__.py").touch()
     places = [str(ROOT)] if is_current else [str(tmp_path), str(ROOT)]
-    done = subprocess.run(
-        [sys.executable, "-m", "basislake", "--version"],
-        cwd=tmp_path if is_current else ROOT.parent,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
+    folder = tmp_path if is_current else ROOT.parent
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    done = finished(*PROCESS, "--version", cwd=folder, env=env)
+    assert (done.code, done.out) == (2, "")
     shown = path.parent if path.name == "__init__.py" else path
-    assert done.stderr.startswith(f"Error: Python would import {shown} in place of")
+    assert done.err.startswith(f"Error: Python would import {shown} in place of")

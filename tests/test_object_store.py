@@ -2,19 +2,15 @@
 and a store that is slow, loses replies or goes away.
 """
 
-import os
-import signal
 import socket
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-import polars as pl
 import pytest
 import requests
 
@@ -27,28 +23,25 @@ from basislake.simulator.universe import Universe
 from ingest.follow_schedule import Schedule
 from lake import Lake
 from lake import open as open_lake
-from lake.batches import commit_batch, newest_batch
+from lake.batches import commit_batch
 from lake.errors import ConflictError, LakeError
 from lake.files import parquet
-from lake.files.parquet import DataFile
 from lake.location.lake_address import Address
 from lake.maintenance.maintain import maintain
 from lake.properties.origin import set_origin
-from lake.query import duck
 from lake.table import BATCH
 from lake.tables import BASIS, INSTRUMENTS, RAW_CANDLES
 from lake.time.intervals import MINUTE
 from tests.following import evening_market, follower
 from tests.gates import Gate
-from tests.lakes import LINEAGE, instrument
-from tests.lakes import append as append_batch
-from tests.market import NOW, Ran, basislake, command, fetch, rows, truths
+from tests.lakes import LINEAGE, append_to, names, stored
+from tests.market import Ran, basislake, command, fetch, rows, truths
 from tests.object_store import SECRET, ObjectStore, Proxy
 from tests.processes import ended, running, wait_until
+from tests.strategies import T0, candles, instruments, written
 from transforms.build_task import Source, Task
 from transforms.staleness import Life
 
-T0 = datetime(2024, 1, 1, tzinfo=UTC)
 BEGUN = b"PUT /bucket/half HTTP/1.1\r\nHost: store\r\nContent-Length: 100\r\n\r\nhalf"
 
 
@@ -56,42 +49,6 @@ BEGUN = b"PUT /bucket/half HTTP/1.1\r\nHost: store\r\nContent-Length: 100\r\n\r\
 def server(coin: Universe) -> Iterator[SimulatedExchange]:
     with SimulatedExchange(coin) as serving:
         yield serving
-
-
-@pytest.fixture
-def at(object_store: ObjectStore, request: pytest.FixtureRequest) -> Lake:
-    """A lake of the test's own, straight in the store."""
-    store = replace(object_store, scheme=getattr(request, "param", "s3"))
-    return open_lake(store.uri(f"{store.scheme}-{request.node.name[:60]}"), store.options)
-
-
-@pytest.fixture
-def near(proxy: Proxy, at: Lake) -> Lake:
-    """The same lake as `at`, behind the proxy."""
-    return open_lake(at.uri, proxy.store.options)
-
-
-def candles(count: int, start: int = 0, close: float = 1.0) -> pl.DataFrame:
-    first = T0.replace(minute=start)
-    ts = pl.datetime_range(
-        first, first.replace(minute=start + count - 1), "1m", eager=True, time_unit="us"
-    )
-    prices = {name: [close] * count for name in ("open", "high", "low", "close")}
-    return pl.DataFrame({"ts": ts, **prices, "volume": [0.0] * count, "cost": [0.0] * count})
-
-
-def append(lake: Lake, name: str, frame: pl.DataFrame) -> int:
-    return append_batch(lake, {name: [frame]})
-
-
-def written(lake: Lake, name: str, frame: pl.DataFrame) -> DataFile:
-    """A file of raw candles of the next batch, not committed."""
-    number = pl.lit(newest_batch(lake) + 1, pl.Int64).alias(BATCH)
-    return lake.write(RAW_CANDLES, frame.with_columns(number), name)
-
-
-def names(lake: Lake) -> list[str]:
-    return lake.read(INSTRUMENTS)["instrument"].to_list()
 
 
 class Verbs:
@@ -171,99 +128,50 @@ def test_a_lake_in_googles_store_holds_what_one_on_disk_holds(
 
 @pytest.mark.slow
 def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expiry(
-    at: Lake, object_store: ObjectStore, tmp_path: Path
+    remote: Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
     market = evening_market(2, 9)
     clock, said = Clock(market.now_ms), list[str]()
 
     def build() -> None:
-        build_in_engine(at, threads=2)
+        build_in_engine(remote, threads=2)
 
     with SimulatedExchange(market, clock=clock) as server:
-        _follow_and_be_killed(server, at, object_store.environment(tmp_path))
+        _follow_and_be_killed(server, remote, object_store.environment(tmp_path))
         clock.advance(5 * 3600)
         schedule = Schedule(90 * MINUTE, 90 * MINUTE, 180 * MINUTE, 360 * MINUTE)
 
         def keep() -> None:
-            maintain(at, PROGRAM)
+            maintain(remote, PROGRAM)
 
-        one = follower(server, at, schedule, said, build=build, maintain=keep)
+        one = follower(server, remote, schedule, said, build=build, maintain=keep)
         # Until after the expiry, which is at eight.
         end_ms = clock() + 8 * 3_600_000
         while clock() < end_ms:
             clock.advance(one.round())
         one.round()
     assert not [line for line in said if "Waiting" in line or "Not " in line], said
-    assert rows(at, "raw_candles").equals(truths(market, clock())), said
+    assert rows(remote, "raw_candles").equals(truths(market, clock())), said
     lives = {name: (c.listed_ms, c.expires_ms or 0) for name, c in market.contracts.items()}
     listed = {name for name, (start, _) in lives.items() if market.now_ms < start < clock()}
     assert listed
-    assert listed <= set(names(at))
+    assert listed <= set(names(remote))
     assert [name for name, (_, end) in lives.items() if market.now_ms < end < clock()]
     assert one.result.builds > 2
     assert one.result.maintenances > 1
-    assert at.snapshot(BASIS).rows > 0
+    assert remote.snapshot(BASIS).rows > 0
 
 
-def _follow_and_be_killed(server: SimulatedExchange, at: Lake, env: Mapping[str, str]) -> None:
-    with running(command(server, "follow", "--lake", at.uri), env) as process:
-        wait_until(process, lambda: at.snapshot(RAW_CANDLES).rows > 0)
+def _follow_and_be_killed(server: SimulatedExchange, remote: Lake, env: Mapping[str, str]) -> None:
+    with running(command(server, "follow", "--lake", remote.uri), env) as process:
+        wait_until(process, lambda: remote.snapshot(RAW_CANDLES).rows > 0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "lines",
-    [
-        "store.sql('FROM raw_candles LIMIT 1')",
-        "c = store.duckdb(); c.execute('FROM raw_candles'); c.fetchone()",
-        "c = store.duckdb(); d = c.cursor(); d.execute('FROM raw_candles'); d.fetchone()",
-        "d = store.duckdb().cursor(); d.execute('FROM raw_candles'); d.fetchone()",
-        "d = store.duckdb().cursor(); d.execute('BEGIN; FROM raw_candles'); d.fetchone()",
-    ],
-    ids=["has-enough", "is-not-fetched", "by-a-cursor", "by-a-cursor-alone", "in-a-transaction"],
-)
-def test_a_query_that_reads_less_than_it_could_ends_its_process_in_peace(
-    lines: str, at: Lake, object_store: ObjectStore, tmp_path: Path
-) -> None:
-    """Threads read ahead, and called an interpreter that had ended."""
-    frame = candles(60)
-    many = pl.concat(
-        frame.with_columns(pl.col("ts").dt.offset_by(f"{hour}h")) for hour in range(2_000)
+def test_a_task_on_its_way_to_a_worker_shows_no_secret(remote: Lake) -> None:
+    place, source = (
+        Address(remote.uri, remote.options),
+        Source(Life("perpetual", "BTC", T0, None), ()),
     )
-    append_batch(at, {f"A{number}": [many] for number in range(12)})
-    program = f"import lake; store = lake.open({at.uri!r}); {lines}"
-    for _ in range(5):
-        done = subprocess.run(
-            [sys.executable, "-c", program], env=object_store.environment(tmp_path), check=False
-        )
-        assert done.returncode == 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("times", [1, 3])
-def test_ctrl_c_while_duckdb_opens_a_file_is_not_taken_for_an_unreadable_file(
-    times: int, at: Lake, near: Lake, proxy: Proxy
-) -> None:
-    append(at, "A", candles(2))
-    snapshots, left = near.snapshots(), iter(range(times))
-
-    def interrupt(_number: int, _frame: object) -> None:
-        if next(left, None) is not None:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    proxy.set(delay_s=0.5)
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.25, 0.05)
-        with pytest.raises(KeyboardInterrupt):
-            duck.connect(lambda _names: snapshots)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def test_a_task_on_its_way_to_a_worker_shows_no_secret(at: Lake) -> None:
-    place, source = Address(at.uri, at.options), Source(Life("perpetual", "BTC", T0, None), ())
     task = Task(place, place, 1, "perpetual", {"BTC-PERPETUAL": source}, (), {}, {}, (), {})
     assert SECRET in str(dict(task.lake.options))
     assert SECRET not in repr(task)
@@ -304,33 +212,33 @@ def _seen(uri: str, envs: list[dict[str, str]], processes: list[subprocess.Popen
 
 @pytest.mark.slow
 def test_a_commit_whose_reply_is_lost_is_stored_once_and_is_no_conflict(
-    at: Lake, near: Lake, proxy: Proxy
+    remote: Lake, near: Lake, proxy: Proxy
 ) -> None:
-    append(near, "A", candles(1))
+    append_to(near, "A", candles(1))
     proxy.set(lost_replies=1)
-    assert append(near, "A", candles(2, start=1)) == 2
+    assert append_to(near, "A", candles(2, start=1)) == 2
     # The reply to the creation of a table, too; that one may be repeated, which changes nothing.
     proxy.set(lost_replies=2)
-    near.replace(near.snapshot(INSTRUMENTS), _instruments("A"), LINEAGE)
-    assert names(at) == ["A"]
+    near.replace(near.snapshot(INSTRUMENTS), instruments("A"), LINEAGE)
+    assert names(remote) == ["A"]
     assert proxy.losses == 3
-    assert rows(at, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2]
-    assert at.read(RAW_CANDLES)[BATCH].to_list() == [1, 2, 2]
+    assert rows(remote, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2]
+    assert remote.read(RAW_CANDLES)[BATCH].to_list() == [1, 2, 2]
     # Another writer's commit in the way is still a conflict.
     old = near.snapshot(RAW_CANDLES)
-    append(at, "A", candles(1, start=9))
+    append_to(remote, "A", candles(1, start=9))
     with pytest.raises(ConflictError):
         commit_batch(near, old, [written(near, "A", candles(1, start=9))], LINEAGE)
-    assert rows(at, "raw_candles").height == 4
+    assert rows(remote, "raw_candles").height == 4
 
 
 @pytest.mark.slow
 def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
-    at: Lake, proxy: Proxy
+    remote: Lake, proxy: Proxy
 ) -> None:
     # By default it would be asked ten times more, for many seconds.
-    near = open_lake(at.uri, {**proxy.store.options, "max_retries": "2"})
-    append(near, "A", candles(2))
+    near = open_lake(remote.uri, {**proxy.store.options, "max_retries": "2"})
+    append_to(near, "A", candles(2))
     base, file = near.snapshot(RAW_CANDLES), written(near, "A", candles(1, start=2))
 
     proxy.set(lost_commits=1)
@@ -339,11 +247,11 @@ def test_a_store_that_goes_away_in_mid_commit_leaves_the_version_before(
     assert not isinstance(caught.value, ConflictError)
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert rows(at, "raw_candles").height == 2
+    assert rows(remote, "raw_candles").height == 2
     assert proxy.losses == 1
     proxy.set()
     assert commit_batch(near, base, [file], LINEAGE) == 2
-    assert rows(at, "raw_candles").height == 3
+    assert rows(remote, "raw_candles").height == 3
 
 
 @pytest.mark.parametrize("sent", [b"", b"PUT /bucket/ha", BEGUN], ids=["none", "words", "body"])
@@ -360,52 +268,44 @@ def test_the_stand_in_neither_stores_nor_waits_for_what_a_killed_client_began(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", ["s3", "gs"], indirect=True)
-def test_writers_at_once_that_start_over_on_conflict_lose_nothing(at: Lake) -> None:
+@pytest.mark.parametrize("remote", ["s3", "gs"], indirect=True)
+def test_writers_at_once_that_start_over_on_conflict_lose_nothing(remote: Lake) -> None:
     def write(number: int) -> None:
-        while True:
-            try:
-                append(at, "A", candles(1, start=number))
-            except ConflictError:
-                continue
-            return
+        stored(partial(append_to, remote, "A", candles(1, start=number)))
 
-    jobs = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join()
-    assert rows(at, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2, 3]
-    assert sorted(at.read(RAW_CANDLES)[BATCH]) == [1, 2, 3, 4]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert rows(remote, "raw_candles")["ts"].dt.minute().to_list() == [0, 1, 2, 3]
+    assert sorted(remote.read(RAW_CANDLES)[BATCH]) == [1, 2, 3, 4]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", ["s3", "gs"], indirect=True)
+@pytest.mark.parametrize("remote", ["s3", "gs"], indirect=True)
 def test_a_store_that_would_replace_commits_is_refused_before_the_first(
-    at: Lake, proxy: Proxy
+    remote: Lake, proxy: Proxy
 ) -> None:
-    store = replace(proxy.store, scheme=at.uri.partition(":")[0])
-    near = open_lake(at.uri, store.options)
+    store = replace(proxy.store, scheme=remote.uri.partition(":")[0])
+    near = open_lake(remote.uri, store.options)
     proxy.set(ignores_conditions=True, delay_s=0.02)
     file = written(near, "A", candles(1))
     with pytest.raises(LakeError, match="a second commit replaces the first"):
         near.commit(near.snapshot(RAW_CANDLES), [file], LINEAGE)
     with pytest.raises(LakeError, match="Nothing was written"):
         set_origin(near, "exchange", "test")
-    assert at.snapshot(RAW_CANDLES).version is None
-    assert at.snapshot(INSTRUMENTS).version is None
+    assert remote.snapshot(RAW_CANDLES).version is None
+    assert remote.snapshot(INSTRUMENTS).version is None
     proxy.set()
-    assert append(near, "A", candles(1)) == 1
-    assert all(path.startswith("raw_candles/") for path in _objects(at))
+    assert append_to(near, "A", candles(1)) == 1
+    assert all(path.startswith("raw_candles/") for path in _objects(remote))
 
 
-def _objects(at: Lake) -> list[str]:
-    return [info.path for info in parquet.below(parquet.filesystem(at.uri, at.options))]
+def _objects(remote: Lake) -> list[str]:
+    return [info.path for info in parquet.below(parquet.filesystem(remote.uri, remote.options))]
 
 
 @pytest.mark.slow
 def test_a_slow_store_costs_time_and_nothing_else(
-    coin: Universe, at: Lake, near: Lake, proxy: Proxy
+    coin: Universe, remote: Lake, near: Lake, proxy: Proxy
 ) -> None:
     proxy.set(delay_s=0.01)
     with SimulatedExchange(coin) as server:
@@ -413,18 +313,12 @@ def test_a_slow_store_costs_time_and_nothing_else(
         assert result.complete == len(coin.contracts)
         assert server.counters.repeats == 0
         assert server.calls_of(CHART) == result.plan["calls"]
-    assert rows(at, "raw_candles").equals(truths(coin))
+    assert rows(remote, "raw_candles").equals(truths(coin))
 
 
-def _instruments(*listed: str) -> pl.DataFrame:
-    return pl.DataFrame(
-        [instrument(name, NOW) for name in listed], schema=INSTRUMENTS.polars_schema
-    )
-
-
-def test_a_prefix_without_any_table_is_no_lake(at: Lake) -> None:
-    for read in (lambda: at.scan("basis"), lambda: at.sql("FROM basis")):
+def test_a_prefix_without_any_table_is_no_lake(remote: Lake) -> None:
+    for read in (lambda: remote.scan("basis"), lambda: remote.sql("FROM basis")):
         with pytest.raises(LakeError, match="There is no lake at s3://"):
             read()
-    at.replace(at.snapshot(INSTRUMENTS), INSTRUMENTS.empty(), LINEAGE)
-    assert at.scan("basis").collect().is_empty()
+    remote.replace(remote.snapshot(INSTRUMENTS), INSTRUMENTS.empty(), LINEAGE)
+    assert remote.scan("basis").collect().is_empty()

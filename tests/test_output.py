@@ -5,7 +5,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,11 +13,10 @@ import pytest
 from basislake.output.tables import bar
 from basislake.output.units import age, percent
 from tests.lakes import LISTED_AT, ask, candle, instrument, interval, lake_of
-from tests.market import Ran, basislake
-from tests.processes import PATIENCE_S
+from tests.market import ROOT, Ran, basislake, command
+from tests.processes import PATIENCE_S, Start, ended, line_of
 
 ESCAPE = "\x1b"
-PROGRAM = [sys.executable, "-c", "from basislake.cli.main import main; main()"]
 MINUTE_LATER = LISTED_AT.replace(minute=1)
 
 
@@ -27,12 +25,12 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
     outer, inner = pty.openpty()
     kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}}
     process = subprocess.Popen(
-        [*PROGRAM, *arguments],
+        command(None, *arguments),
         stdin=inner,
         stdout=inner,
         stderr=inner,
         env={**kept, "TERM": "xterm-256color", "PYTHONUTF8": "1", **environment},
-        cwd=Path(__file__).parent.parent,
+        cwd=ROOT,
     )
     os.close(inner)
     text = b""
@@ -161,18 +159,13 @@ except KeyboardInterrupt as exc:
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4])
-def test_ctrl_c_while_the_program_is_loaded_shows_no_traceback(after_s: float) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", LOADING],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent.parent,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "loading\n"
+def test_ctrl_c_while_the_program_is_loaded_shows_no_traceback(
+    started: Start, after_s: float
+) -> None:
+    process = started(LOADING)
+    assert line_of(process) == "loading\n"
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=PATIENCE_S)
-    assert "Traceback" not in message
-    assert process.returncode in {0, 130}
+    done = ended(process)
+    assert "Traceback" not in done.err
+    assert done.code in {0, 130}

@@ -29,6 +29,7 @@ from lake.query import duck
 from lake.tables import BASIS, CANDLES, QUALITY, SUPERSEDED, WARNINGS
 from lake.time.intervals import MINUTE, floor_minute
 from lake.time.steps import MINUTES
+from tests.ailing import altered, at
 from tests.lakes import copied
 from tests.market import NOW, counting, coverage, fetch, rows, small_market, truths
 from transforms.build import BuildResult
@@ -59,11 +60,6 @@ class Plant(NamedTuple):
     ts: datetime
     factors: Mapping[str, float | None]
     rules: list[str]
-
-
-def at(text: str) -> datetime:
-    """A time of 2024: month, day, hour and minute."""
-    return datetime.strptime(f"2024-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
 
 
 # The second window of the perpetual, which is answered with `no_data`.
@@ -144,22 +140,6 @@ class Worked(NamedTuple):
 # What the exchange does
 
 
-def altered(plant: Plant) -> Change:
-    """Change the cells of a plant's minute; an answer that lacks it stays."""
-    ms = milliseconds(plant.ts)
-
-    def change(good: Columns) -> Columns:
-        if ms not in good["ticks"]:
-            return good
-        row = good["ticks"].index(ms)
-        changed = {name: list(good[name]) for name in plant.factors}
-        for name, factor in plant.factors.items():
-            changed[name][row] = None if factor is None else good[name][row] * factor
-        return good | changed
-
-    return change
-
-
 def repeated(ts: datetime) -> Change:
     """Send the candle of a minute twice; an answer that lacks it stays."""
     ms = milliseconds(ts)
@@ -192,25 +172,21 @@ def plant_all(server: SimulatedExchange) -> None:
         for ms in minutes_of(gap):
             order(changes.drop_minutes(ms), gap.name, ms)
     for plant in [*SPOILT, *SPIKES]:
-        order(altered(plant), plant.name, milliseconds(plant.ts))
+        ms = milliseconds(plant.ts)
+        order(altered(plant.factors, ms), plant.name, ms)
     for name, ts in REPEATED:
         order(repeated(ts), name, milliseconds(ts))
 
 
-def make(folder: Path, threads: int) -> Planted:
-    """Fetch and build what such an exchange serves."""
-    universe, lake = small_market(), open_lake(str(folder))
-    with SimulatedExchange(universe) as server:
-        plant_all(server)
-        result = fetch(server, lake, threads=threads)
-    assert not result.failed
-    assert result.complete == len(universe.contracts)
-    return Planted(universe, lake, build_in_engine(lake, threads=threads))
-
-
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    return make(tmp_path_factory.mktemp("planted") / "lake", threads=4)
+    universe, lake = small_market(), open_lake(str(tmp_path_factory.mktemp("planted") / "lake"))
+    with SimulatedExchange(universe) as server:
+        plant_all(server)
+        result = fetch(server, lake)
+    assert not result.failed
+    assert result.complete == len(universe.contracts)
+    return Planted(universe, lake, build_in_engine(lake, threads=4))
 
 
 @pytest.fixture(scope="module")
@@ -428,12 +404,6 @@ def test_the_term_structure_of_any_minute_is_as_one_would_work_it_out(
         # By coin, then by days to expiry.
         curve = sorted(expected[moment], key=lambda row: (str(row[0])[:3], row[5]))
         assert (moment, found) == (moment, curve)
-
-
-@pytest.mark.slow
-def test_one_thread_finds_the_same(planted: Planted, tmp_path: Path) -> None:
-    alone = make(tmp_path / "lake", threads=1)
-    assert fingerprint(alone.lake, 1).tables == fingerprint(planted.lake, 2).tables
 
 
 # What is mended

@@ -4,7 +4,6 @@ same calls.
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +20,7 @@ from lake.query import duck
 from lake.table import Table
 from lake.tables import RAW, TABLES
 from tests.market import ROOT
+from tests.processes import finished
 from tests.staged import Staged, built
 
 PANDAS = ROOT / ".venv" / "pandas"
@@ -111,16 +111,10 @@ def test_dask_counts_the_same_rows(lake: Lake) -> None:
     asked = [(table, version) for table in tables for version in _versions(lake, table)]
     expected = [counts for each in asked if (counts := _expected(lake, *each))]
     uris = [("instrument", u) for each in asked if (u := _delta(lake, *each).file_uris())]
-    done = subprocess.run(
-        [sys.executable, "-c", WITH_DASK],
-        env={**os.environ, "PYTHONPATH": str(PANDAS)},
-        input=json.dumps(uris),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == expected
+    env = {**os.environ, "PYTHONPATH": str(PANDAS)}
+    done = finished(sys.executable, "-c", WITH_DASK, env=env, given=json.dumps(uris))
+    assert done.code == 0, done.err
+    assert done.json == expected
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)

@@ -19,17 +19,11 @@ from basislake.simulator.server import SimulatedExchange
 from basislake.simulator.universe import Universe
 from lake import open as open_lake
 from load.postgres import Database
-from tests.market import basislake, rows
+from tests.market import RECORDINGS, basislake, needs_recordings, rows
 from tests.servers import Data
 
-RECORDINGS = Path(__file__).parents[2] / "shared" / "recordings"
 CANDLES, CARRY = RECORDINGS / "candles_1m_BTC_pairs.parquet", RECORDINGS / "carry"
 PERPETUAL, FUTURE = "BTC-PERPETUAL", "BTC-20SEP26"
-
-needs_candles, needs_carry = (
-    pytest.mark.skipif(not path.exists(), reason="recordings are not kept in this repository")
-    for path in (CANDLES, CARRY)
-)
 
 
 def recorded(name: str) -> Any:  # noqa: ANN401  (whatever was recorded)
@@ -70,7 +64,7 @@ class RecordedCarry(MarketCarry):
         return sorted(self.rows, key=lambda row: -int(str(row["timestamp"])))
 
 
-@needs_carry
+@needs_recordings
 @pytest.mark.parametrize("is_served", [True, False])
 def test_recorded_funding_deliveries_and_settlements_arrive_unchanged(
     tmp_path: Path, *, is_served: bool
@@ -119,7 +113,7 @@ def test_recorded_funding_deliveries_and_settlements_arrive_unchanged(
     assert set(lake.scan("coverage").collect()["status"]) == {"present", "no_data"}
 
 
-@needs_candles
+@needs_recordings
 @pytest.mark.slow
 def test_recorded_candles_arrive_unchanged_in_lake_and_postgresql(
     server_data: Data, tmp_path: Path

@@ -1,7 +1,7 @@
 """What builds, maintenance and other writers do with candles that were replaced."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -24,42 +24,24 @@ from lake.maintenance.maintain import maintain
 from lake.table import BATCH
 from lake.tables import RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
-from tests.arriving import PROGRAM, contents, new_lake
-from tests.lakes import append, ask
+from tests.arriving import PROGRAM, arrive, contents, new_lake
 from tests.market import counting
-from tests.spiked import EXPIRIES, PERPETUAL, QUARTERLY, market
+from tests.spiked import DAY, EXPIRIES, PERPETUAL, PRICES, QUARTERLY, market
 from transforms.build import build
 
-DAY = 1440
 # Into February, which the quarterly and the perpetual live to see.
 DAYS = 36
 RAW = market(5, DAYS * DAY, traded_share=0.3).raw
 
 
-def arrive(lake: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> None:
-    """Commit raw candles, each frame a file, and that they were asked for."""
-    spans = [(name, f["ts"][0], f["ts"][-1] + MINUTE) for name, own in parts.items() for f in own]
-    number = append(lake, parts)
-    ask(lake, number, *((*span, "present") for span in spans))
-
-
-def arrive_again(
-    lake: Lake, name: str, minutes: Mapping[int, float], again: Sequence[Span] | None = None
-) -> Stored:
-    """Commit an answer in which the prices of some minutes are others."""
-    frame = RAW[name].drop("instrument")
-    for minute, factor in minutes.items():
-        is_it = pl.col("ts") == frame["ts"][minute]
-        frame = frame.with_columns(
-            pl.when(is_it).then(pl.col(price) * factor).otherwise(price).alias(price)
-            for price in ("open", "high", "low", "close")
-        )
-    window = Span(frame["ts"][0], frame["ts"][-1] + MINUTE)
-    page = Page(frame, 0, window)
-    spans = {candles_of(name): [window] if again is None else again}
-    return store(
-        lake, [Outcome(candles_of(name), window, page)], PROGRAM, again=spans, sound=sound_rows()
-    )
+def arrive_again(lake: Lake, name: str, minutes: Mapping[int, float]) -> Stored:
+    """Commit an answer to some minutes that were asked for again: their prices are others."""
+    rows = [RAW[name][minute].with_columns(pl.col(PRICES) * by) for minute, by in minutes.items()]
+    frame = pl.concat(rows).drop("instrument").sort("ts")
+    spans = [Span(ts, ts + MINUTE) for ts in frame["ts"]]
+    window = Span(spans[0].start, spans[-1].end)
+    outcome = Outcome(candles_of(name), window, Page(frame, 0, window))
+    return store(lake, [outcome], PROGRAM, again={candles_of(name): spans}, sound=sound_rows())
 
 
 @pytest.mark.slow
@@ -135,7 +117,7 @@ def test_two_writers_and_a_compaction_at_once_leave_one_row_a_minute() -> None:
         def write(factor: float) -> None:
             hurdle.wait()
             for minute in range(100, 3_900, 400):
-                arrive_again_of(lake, {minute: factor, minute + 3: factor}, height)
+                arrive_again(lake, PERPETUAL, {minute: factor, minute + 3: factor})
 
         def merge() -> None:
             hurdle.wait()
@@ -159,16 +141,3 @@ def test_two_writers_and_a_compaction_at_once_leave_one_row_a_minute() -> None:
         counts = ratio.round(6).value_counts(name="n")
         assert dict(counts.filter(pl.col("close") != 1.0).rows()).keys() <= {1.01, 1.02}
         assert counts.filter(pl.col("close") == 1.0)["n"].item() == height - 20
-
-
-def arrive_again_of(lake: Lake, minutes: Mapping[int, float], height: int) -> Stored:
-    """As `arrive_again`, of the candles that are stored of the perpetual."""
-    stamps = RAW[PERPETUAL]["ts"]
-    spans = [Span(stamps[minute], stamps[minute] + MINUTE) for minute in minutes]
-    frame = RAW[PERPETUAL].drop("instrument").head(height)
-    frame = frame.filter(pl.col("ts").is_in([span.start for span in spans])).with_columns(
-        pl.col("open", "high", "low", "close") * next(iter(minutes.values()))
-    )
-    window = Span(spans[0].start, spans[-1].end)
-    outcome = Outcome(candles_of(PERPETUAL), window, Page(frame, 0, window))
-    return store(lake, [outcome], PROGRAM, again={candles_of(PERPETUAL): spans}, sound=sound_rows())

@@ -26,8 +26,8 @@ def test_what_two_answers_contradict_is_said_at_the_top(carry_facts: Facts) -> N
     rows["delivery-proof"]["state"] = ["a row is not fetched yet", "the two prices differ"]
     hurt = replace(carry_facts, rows={**carry_facts.rows, **rows})
     assert [notice.text for notice in notices(hurt) if notice.text not in said] == [
-        "7 months of funding and the exchange's own total differ; see Carry.",
-        "4 expired futures and the delivery price of the index differ; see Carry.",
+        "7 months of funding with another sum than the exchange's own total; see Carry.",
+        "4 expired futures with another delivery price than that of the index; see Carry.",
     ]
 
 

@@ -25,7 +25,7 @@ from lake.errors import LakeError, UsageError
 from lake.properties import scope as stored_scope
 from lake.tables import INSTRUMENTS
 from tests.lakes import LISTED_AT, copied, instrument, lake_of
-from tests.market import NOW, basislake, fetch
+from tests.market import NOW, basislake, fetch, status_of
 from tests.reporting import MADE_AT
 
 DAY = timedelta(days=1)
@@ -154,11 +154,6 @@ def plans(server: SimulatedExchange, lake: Lake, *flags: object) -> dict[str, An
     done = basislake(server, "plan", "--lake", lake.uri, "--json", *flags)
     assert done.code == 0, done.err
     found: dict[str, Any] = done.json
-    return found
-
-
-def status_of(lake: Lake) -> dict[str, Any]:
-    found: dict[str, Any] = basislake(None, "status", "--lake", lake.uri, "--json").json
     return found
 
 

@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +16,10 @@ from basislake.simulator.server import SimulatedExchange
 from ingest.backfill.run_records import runs
 from lake import Lake
 from tests.gates import Gate
-from tests.lakes import instrument, lake_of
 from tests.market import ROOT, command
-from tests.processes import PATIENCE_S, ended, running, wait_until
+from tests.processes import PATIENCE_S, Start, ended, line_of, wait_until
 
 MANY = "SELECT * FROM range(100000)"
-
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    folder = tmp_path_factory.mktemp("known") / "lake"
-    return lake_of(folder, instruments=[instrument("BTC-PERPETUAL")])
 
 
 @pytest.mark.slow
@@ -131,11 +123,12 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_while_an_object_is_deleted_ends_the_command(number: signal.Signals) -> None:
-    with running([sys.executable, "-c", DELETING]) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "deleted\n"
-        process.send_signal(number)
-        done = ended(process)
+def test_a_signal_while_an_object_is_deleted_ends_the_command(
+    started: Start, number: signal.Signals
+) -> None:
+    process = started(DELETING)
+    assert line_of(process) == "deleted\n"
+    process.send_signal(number)
+    done = ended(process)
     assert done.code == 128 + number
     assert done.err == ""

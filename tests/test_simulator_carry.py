@@ -9,13 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import requests
 
 from basislake.simulator.carry import FUNDING_HOLE_MS, HOUR_MS, MarketCarry, Row
 from basislake.simulator.contracts import milliseconds
-from basislake.simulator.fault_forms import Changed
 from basislake.simulator.full_market import full_universe
 from basislake.simulator.server import SimulatedExchange
+from tests import asking
 
 NOW = datetime(2020, 10, 1, 12, 0, 30, tzinfo=UTC)
 UNIVERSE = full_universe(3, NOW)
@@ -37,15 +36,11 @@ def fixture_exchange() -> Iterator[SimulatedExchange]:
 
 @pytest.fixture(name="ask")
 def fixture_ask(exchange: SimulatedExchange) -> Iterator[Ask]:
-    with requests.Session() as session:
-        session.trust_env = False
+    def answer(method: str, base: str = "", **params: object) -> Any:  # noqa: ANN401
+        reply = asking.ask(exchange, method, base, **params).json()
+        return reply["result"] if "result" in reply else reply["error"]
 
-        def ask(method: str, base: str = exchange.www_url, **params: object) -> Any:  # noqa: ANN401
-            query = {name: str(value) for name, value in params.items()}
-            reply = session.get(f"{base}/api/v2/public/{method}", params=query, timeout=60).json()
-            return reply["result"] if "result" in reply else reply["error"]
-
-        yield ask
+    yield answer
     exchange.faults.clear()
 
 
@@ -69,21 +64,6 @@ def pages(ask: Ask, method: str, **params: object) -> list[Row]:
         if "continuation" not in page:
             return rows
         more = {"continuation": page["continuation"]}
-
-
-def test_a_funding_window_has_its_end_and_not_its_start(ask: Ask) -> None:
-    start, end = ms(2020, 3, 1), ms(2020, 3, 31)
-    rows = funding(ask, start, end)
-    assert [row["timestamp"] for row in rows] == list(range(start + HOUR_MS, end + 1, HOUR_MS))
-    assert rows == TRUTH.funding(NAME, start, end)
-    before = {"prev_index_price": rows[4]["index_price"]}
-    assert rows[5] | before == rows[5]
-
-
-def test_of_more_than_744_hours_the_newest_come(ask: Ask) -> None:
-    rows = funding(ask, ms(2020, 1, 1), ms(2020, 3, 1))
-    assert len(rows) == 744
-    assert rows[-1]["timestamp"] == ms(2020, 3, 1)
 
 
 def test_funding_begins_in_april_2019_and_has_a_hole_in_august_2020(ask: Ask) -> None:
@@ -167,11 +147,3 @@ def test_the_host_of_expired_instruments_has_no_settlements(
 ) -> None:
     refused = ask(OF_INSTRUMENT, base=exchange.history_url, instrument_name=NAME)
     assert refused["message"] == "method_not_served"
-
-
-def test_an_answer_of_any_method_can_be_changed(ask: Ask, exchange: SimulatedExchange) -> None:
-    exchange.faults.add(TOTAL, 1, Changed(lambda total: total + 1))
-    span = {"start_timestamp": ms(2020, 2, 1), "end_timestamp": ms(2020, 3, 1)}
-    changed, good = (ask(TOTAL, instrument_name=NAME, **span) for _ in range(2))
-    assert changed == good + 1
-    assert exchange.counters.by_fault["changed"] == 1

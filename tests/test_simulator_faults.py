@@ -5,7 +5,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,24 +19,23 @@ from basislake.simulator.fault_forms import (
     CutOff,
     Fault,
     Hang,
-    Reset,
     Trickle,
-    closed_door,
     too_many_requests,
 )
 from basislake.simulator.faults import FaultScript
 from basislake.simulator.market import MINUTE_MS
 from basislake.simulator.named_faults import KINDS, read_rates
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import weekly_universe
+from tests import asking
+from tests.asking import EXPIRED, UNIVERSE, ask_chart
 from tests.profiles import examples
 
-UNIVERSE = weekly_universe(
-    7, datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
-)
-WEEKLY = UNIVERSE.contracts["BTC-22MAR24"]
-START_MS = WEEKLY.first_trade_ms + 100 * MINUTE_MS
+START_MS = EXPIRED.first_trade_ms + 100 * MINUTE_MS
 GAP_MS = START_MS + 5 * MINUTE_MS
+TARGET = (
+    f"/api/v2/public/{CHART_METHOD}?instrument_name={EXPIRED.name}&resolution=1"
+    f"&start_timestamp={START_MS}&end_timestamp={START_MS + 9 * MINUTE_MS}"
+)
 
 
 @pytest.fixture(name="exchange")
@@ -46,18 +44,10 @@ def fixture_exchange() -> Iterator[SimulatedExchange]:
         yield exchange
 
 
-def url_of(exchange: SimulatedExchange, minutes: int = 10, start_ms: int = START_MS) -> str:
-    return (
-        f"{exchange.www_url}/api/v2/public/{CHART_METHOD}?instrument_name={WEEKLY.name}"
-        f"&start_timestamp={start_ms}&end_timestamp={start_ms + (minutes - 1) * MINUTE_MS}"
-        "&resolution=1"
-    )
-
-
-def ask(exchange: SimulatedExchange, minutes: int = 10) -> requests.Response:
-    with requests.Session() as session:
-        session.trust_env = False
-        return session.get(url_of(exchange, minutes), timeout=60)
+def ask(
+    exchange: SimulatedExchange, minutes: int = 10, start_ms: int = START_MS
+) -> requests.Response:
+    return ask_chart(exchange, EXPIRED.name, start_ms, start_ms + (minutes - 1) * MINUTE_MS)
 
 
 def columns(exchange: SimulatedExchange) -> dict[str, Any]:
@@ -68,22 +58,12 @@ def columns(exchange: SimulatedExchange) -> dict[str, Any]:
 def received(exchange: SimulatedExchange, most_bytes: int = 1 << 30) -> bytes:
     """What the socket gives until the end, or at least so many bytes."""
     host, port = exchange.www_url.removeprefix("http://").split(":")
-    target = url_of(exchange).removeprefix(exchange.www_url)
     with socket.create_connection((host, int(port)), timeout=60) as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection.sendall(f"GET {TARGET} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         found = b""
         while len(found) < most_bytes and (more := connection.recv(65_536)):
             found += more
         return found
-
-
-def test_a_connection_can_be_reset(exchange: SimulatedExchange) -> None:
-    exchange.faults.add(CHART_METHOD, 1, Reset())
-
-    with pytest.raises(ConnectionResetError):
-        received(exchange)
-    assert ask(exchange).status_code == 200
-    assert exchange.counters.by_fault == {"reset": 1}
 
 
 def test_a_body_can_be_shorter_than_announced(exchange: SimulatedExchange) -> None:
@@ -99,14 +79,10 @@ def test_a_body_can_be_shorter_than_announced(exchange: SimulatedExchange) -> No
 
 
 def test_a_body_can_trickle(exchange: SimulatedExchange) -> None:
-    good = received_body(ask(exchange))
+    good = columns(exchange)
     exchange.faults.add(CHART_METHOD, 1, Trickle(interval_s=0.001, step_bytes=16))
 
-    assert received_body(ask(exchange)) == good
-
-
-def received_body(answer: requests.Response) -> object:
-    return answer.json()["result"]
+    assert columns(exchange) == good
 
 
 def test_a_hang_ends_with_the_connection_and_without_a_word(exchange: SimulatedExchange) -> None:
@@ -143,24 +119,11 @@ def test_stopping_ends_what_waits(fault: Hang | Trickle | Fault) -> None:
 def test_a_client_that_leaves_a_hang_frees_its_connection(exchange: SimulatedExchange) -> None:
     exchange.faults.add(CHART_METHOD, 1, Hang(600))
     with pytest.raises(requests.exceptions.ReadTimeout):
-        requests.get(url_of(exchange), timeout=0.2)
+        requests.get(f"{exchange.www_url}{TARGET}", timeout=0.2)
 
     while exchange.counters.connections:
         time.sleep(0.005)
     assert exchange.counters.most_connections == 1
-
-
-def test_a_minute_comes_back_at_the_second_ask(exchange: SimulatedExchange) -> None:
-    good = columns(exchange)
-    missing = Changed(changes.drop_minutes(GAP_MS))
-    exchange.faults.add(CHART_METHOD, 1, missing, minute_ms=GAP_MS)
-
-    other = requests.get(url_of(exchange, start_ms=START_MS + 6 * MINUTE_MS), timeout=60)
-    first, second = columns(exchange), columns(exchange)
-
-    assert len(other.json()["result"]["ticks"]) == 10
-    assert first["ticks"] == [tick for tick in good["ticks"] if tick != GAP_MS]
-    assert second == good
 
 
 def test_minutes_that_never_come_back_are_missing_in_what_else_goes_wrong(
@@ -178,12 +141,8 @@ def test_minutes_that_never_come_back_are_missing_in_what_else_goes_wrong(
     assert ask(exchange).status_code == 429
     for _ in range(3):
         assert sorted(columns(exchange)["ticks"]) == [t for t in good["ticks"] if t not in gaps]
-    assert exchange.counters.by_fault == {
-        "throttled-429": 1,
-        "changed": 1,
-        "trickle": 1,
-        "gap": 6,
-    }
+    met = {"throttled-429": 1, "changed": 1, "trickle": 1, "gap": 6}
+    assert exchange.counters.by_fault == met
 
 
 def test_a_change_is_made_of_the_method_that_it_was_ordered_for(
@@ -191,19 +150,8 @@ def test_a_change_is_made_of_the_method_that_it_was_ordered_for(
 ) -> None:
     exchange.faults.add("get_time", 1, Changed(lambda now: now + 1))
 
-    good = ask(exchange).json()["result"]
-    answer = requests.get(f"{exchange.www_url}/api/v2/public/get_time", timeout=60)
-
-    assert answer.json()["result"] == UNIVERSE.now_ms + 1
-    assert good["status"] == "ok"
-
-
-def test_a_closed_door_says_so(exchange: SimulatedExchange) -> None:
-    exchange.faults.add(CHART_METHOD, 1, closed_door())
-
-    answer = ask(exchange)
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, 11056)
+    assert columns(exchange)["status"] == "ok"
+    assert asking.ask(exchange, "get_time").json()["result"] == UNIVERSE.now_ms + 1
 
 
 def question(instrument: str, start: int) -> Question:
@@ -261,7 +209,7 @@ def test_lost_minutes_are_lost_at_every_ask_whatever_the_window(
 
     assert 2 <= len(lost) <= 5
     assert len({tick // (1440 * MINUTE_MS) for tick in lost}) == len(lost)
-    around = requests.get(url_of(exchange, 3, lost[0] - MINUTE_MS), timeout=60).json()["result"]
+    around = ask(exchange, 3, lost[0] - MINUTE_MS).json()["result"]
     assert around["ticks"] == [lost[0] - MINUTE_MS, lost[0] + MINUTE_MS]
     exchange.faults.clear()
     assert ask(exchange, 5000).json()["result"]["ticks"] == whole
@@ -271,11 +219,7 @@ def test_a_call_for_all_time_loses_minutes_without_counting_all_days(
     exchange: SimulatedExchange,
 ) -> None:
     exchange.faults.set_rates({"lost-minute": 1.0})
-    found = requests.get(
-        f"{exchange.www_url}/api/v2/public/{CHART_METHOD}?instrument_name=BTC-PERPETUAL"
-        f"&start_timestamp=0&end_timestamp={10**30}&resolution=1",
-        timeout=60,
-    )
+    found = ask_chart(exchange, "BTC-PERPETUAL", 0, 10**30)
 
     assert 4990 < len(found.json()["result"]["ticks"]) < 5001
 

@@ -11,21 +11,18 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from basislake.simulator.calls import Host
-from basislake.simulator.contracts import dated_name, milliseconds
+from basislake.simulator.contracts import milliseconds
 from basislake.simulator.market import MINUTE_MS, Contract, candles, forming
 from basislake.simulator.noise import draw
 from basislake.simulator.records import NEVER_MS
 from basislake.simulator.replay import replay_universe
 from basislake.simulator.universe import Universe, records, weekly_universe
+from tests.asking import NOW, START, UNIVERSE
 from tests.profiles import examples
 
 SEED = 7
-START = datetime(2024, 3, 1, 8, tzinfo=UTC)
-NOW = datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
-UNIVERSE = weekly_universe(SEED, START, NOW)
 WEEKLY = UNIVERSE.contracts["BTC-22MAR24"]
 PERPETUAL = UNIVERSE.contracts["ETH-PERPETUAL"]
-RECORDING = Path(__file__).parents[2] / "shared" / "recordings" / "candles_1m_BTC_pairs.parquet"
 
 minutes_of_weekly = st.integers(-100, 14 * 1440 + 200)
 contracts = st.sampled_from(sorted(UNIVERSE.contracts.values(), key=lambda one: one.name))
@@ -260,15 +257,6 @@ def test_a_later_clock_continues_the_same_market() -> None:
     assert len(later) > len(UNIVERSE.contracts)
 
 
-def test_a_name_has_no_leading_zero() -> None:
-    assert dated_name("BTC", datetime(2021, 5, 7, 8, tzinfo=UTC)) == "BTC-7MAY21"
-
-
-def test_a_time_without_its_zone_is_refused() -> None:
-    with pytest.raises(ValueError, match="has no time zone"):
-        weekly_universe(SEED, START.replace(tzinfo=None), NOW)
-
-
 def names(universe: Universe, currency: str, host: Host, *, expired: bool) -> list[str]:
     found = records(universe, currency, expired=expired, host=host, now_ms=universe.now_ms)
     return [str(one["instrument_name"]) for one in found]
@@ -365,28 +353,3 @@ def test_an_empty_recording_is_refused(recorded: Path) -> None:
 
     with pytest.raises(ValueError, match="holds no candles"):
         replay_universe(recorded)
-
-
-def test_a_recorded_name_of_no_known_form_is_refused(recorded: Path) -> None:
-    frame = pl.read_parquet(recorded).with_columns(instrument=pl.lit("BTC-SOON"))
-    frame.write_parquet(recorded)
-
-    with pytest.raises(ValueError, match="BTC-SOON is neither"):
-        replay_universe(recorded)
-
-
-@pytest.mark.skipif(not RECORDING.exists(), reason="the recordings are not beside the repository")
-def test_real_recordings_are_served_to_the_last_digit() -> None:
-    truth = pl.read_parquet(RECORDING)
-    universe = replay_universe(RECORDING)
-
-    assert (
-        sum(universe.candles(name, 0, universe.now_ms).height for name in universe.contracts)
-        == truth.height
-    )
-    moment = milliseconds(datetime(2025, 12, 30, 17, 31, tzinfo=UTC))
-    pair = [
-        universe.candles(name, moment, moment + MINUTE_MS)["close"].item()
-        for name in ("BTC-26JUN26", "BTC-PERPETUAL")
-    ]
-    assert pair == [90447.5, 88537.0]

@@ -1,12 +1,10 @@
 """Pages: the same bytes however they are produced, and a market as large as the real one."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import orjson
 import polars as pl
 import pytest
-import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -16,13 +14,10 @@ from basislake.simulator.full_market import full_universe
 from basislake.simulator.market import CANDLE_SCHEMA, MINUTE_MS, Contract
 from basislake.simulator.pages import MOST_CANDLES, Pages, cut_window
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import Universe, weekly_universe
+from basislake.simulator.universe import Universe
+from tests.asking import UNIVERSE, ask, ask_chart, chart
 from tests.profiles import examples
 
-CHART = "get_tradingview_chart_data"
-UNIVERSE = weekly_universe(
-    7, datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 4, 5, 12, 0, 30, tzinfo=UTC)
-)
 FULL_NOW = datetime(2025, 10, 31, 12, 0, 30, tzinfo=UTC)
 FULL = full_universe(7, FULL_NOW)
 
@@ -72,41 +67,26 @@ def test_a_cache_keeps_no_more_than_its_size(size_bytes: int, starts: list[int])
         assert sum(len(page.result) for page in kept) <= size_bytes
 
 
-@pytest.fixture(name="session")
-def fixture_session() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.trust_env = False
-        yield session
-
-
-def chart(
-    session: requests.Session, exchange: SimulatedExchange, name: str, start_ms: int, end_ms: int
-) -> requests.Response:
-    query = f"instrument_name={name}&start_timestamp={start_ms}&end_timestamp={end_ms}"
-    url = f"{exchange.www_url}/api/v2/public/{CHART}?{query}&resolution=1"
-    return session.get(url, timeout=60)
-
-
-def test_a_page_that_is_asked_again_comes_from_the_cache(session: requests.Session) -> None:
+def test_a_page_that_is_asked_again_comes_from_the_cache() -> None:
     contract = UNIVERSE.contracts["BTC-22MAR24"]
     start_ms, end_ms = contract.first_trade_ms, contract.first_trade_ms + 99 * MINUTE_MS
     with SimulatedExchange(UNIVERSE) as exchange:
-        bodies = {chart(session, exchange, contract.name, start_ms, end_ms).content for _ in "abc"}
+        bodies = {ask_chart(exchange, contract.name, start_ms, end_ms).content for _ in "abc"}
         counters = exchange.counters
 
     assert len(bodies) == 1
     assert (counters.cached, counters.candles, counters.repeats) == (2, 300, 2)
 
 
-def test_a_page_that_is_still_forming_is_not_kept(session: requests.Session) -> None:
+def test_a_page_that_is_still_forming_is_not_kept() -> None:
     now_ms = UNIVERSE.now_ms
     with SimulatedExchange(UNIVERSE) as exchange:
         for _ in range(2):
-            chart(session, exchange, "BTC-PERPETUAL", now_ms - 5 * MINUTE_MS, now_ms)
+            ask_chart(exchange, "BTC-PERPETUAL", now_ms - 5 * MINUTE_MS, now_ms)
         assert exchange.counters.cached == 0
 
 
-def test_a_truth_of_the_callers_own_is_asked_each_time(session: requests.Session) -> None:
+def test_a_truth_of_the_callers_own_is_asked_each_time() -> None:
     asked = []
 
     def truth(contract: Contract, start_ms: int, end_ms: int) -> pl.DataFrame:
@@ -117,17 +97,15 @@ def test_a_truth_of_the_callers_own_is_asked_each_time(session: requests.Session
     start_ms = UNIVERSE.contracts["BTC-22MAR24"].first_trade_ms
     with SimulatedExchange(own) as exchange:
         for _ in range(2):
-            chart(session, exchange, "BTC-22MAR24", start_ms, start_ms + MINUTE_MS)
+            ask_chart(exchange, "BTC-22MAR24", start_ms, start_ms + MINUTE_MS)
 
     assert asked == [(start_ms, start_ms + 2 * MINUTE_MS)] * 2
 
 
 @pytest.mark.parametrize("window", [(10**30, 10**30), (0, 10**30), (0, 0), (10**30, 0)])
-def test_windows_beyond_all_time_are_answered(
-    session: requests.Session, window: tuple[int, int]
-) -> None:
+def test_windows_beyond_all_time_are_answered(window: tuple[int, int]) -> None:
     with SimulatedExchange(UNIVERSE) as exchange:
-        answer = chart(session, exchange, "BTC-22MAR24", *window)
+        answer = ask_chart(exchange, "BTC-22MAR24", *window)
 
     expected = MOST_CANDLES if window == (0, 10**30) else 0
     assert len(answer.json()["result"]["ticks"]) == expected
@@ -167,17 +145,13 @@ def test_the_full_market_goes_on_the_same() -> None:
     assert later.decoys == FULL.decoys
 
 
-def test_the_full_market_is_served(session: requests.Session) -> None:
+def test_the_full_market_is_served() -> None:
     contract = FULL.contracts["ETH-25MAR22"]
     with SimulatedExchange(FULL) as exchange:
         start_ms = contract.first_trade_ms + 200_000 * MINUTE_MS
-        answer = chart(
-            session, exchange, contract.name, start_ms, start_ms + 4999 * MINUTE_MS
-        ).json()["result"]
-        listed = session.get(
-            f"{exchange.history_url}/api/v2/public/get_instruments?currency=BTC&expired=true",
-            timeout=60,
-        ).json()["result"]
+        found = chart(exchange, contract.name, start_ms, start_ms + 4999 * MINUTE_MS)
+        of = {"currency": "BTC", "expired": "true"}
+        listed = ask(exchange, "get_instruments", exchange.history_url, **of).json()["result"]
 
-    assert len(answer["ticks"]) == 5000
+    assert len(found["ticks"]) == 5000
     assert sum(one["instrument_name"] in FULL.contracts for one in listed) == 248

@@ -2,16 +2,12 @@
 
 import socket
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 import pytest
 
 from basislake.simulator.server import SimulatedExchange
-from basislake.simulator.universe import weekly_universe
+from tests.asking import UNIVERSE
 
-UNIVERSE = weekly_universe(
-    7, datetime(2024, 3, 1, 8, tzinfo=UTC), datetime(2024, 3, 8, 12, tzinfo=UTC)
-)
 GET = b"GET /api/v2/public/test HTTP/1.1\r\nHost: x\r\n"
 
 Talk = Callable[..., bytes]

@@ -4,7 +4,6 @@ than they use.
 
 import gc
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from docs.reference import verbs
 from lake import Lake
 from tests.lakes import instrument, lake_of
 from tests.market import basislake
+from tests.processes import finished
 
-ROOT = Path(__file__).parent.parent
 # Each takes from a fiftieth to half a second.
 LIBRARIES = {
     "adbc_driver_manager", "adbc_driver_postgresql", "asyncio", "dask", "deltalake", "distributed",
@@ -59,12 +58,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 def after(*commands: tuple[dict[str, str], list[str]]) -> tuple[list[str], set[str]]:
     """What some commands print, each with an environment, and the modules that are loaded then."""
-    asked = json.dumps(commands)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, asked], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    *printed, modules = done.stdout.splitlines()
-    assert done.stdout.count("ended with") == len(commands)
+    done = finished(sys.executable, "-c", PROGRAM, json.dumps(commands))
+    *printed, modules = done.out.splitlines()
+    assert done.out.count("ended with") == len(commands)
     return printed, set(json.loads(modules))
 
 

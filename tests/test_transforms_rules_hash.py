@@ -3,15 +3,15 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.market import ROOT
+from tests.processes import finished
 from tests.staged import Staged
 
-ROOT = Path(__file__).parent.parent
 ALL_BROKEN = """
 
 _OF_A_CANDLE = (*_OF_A_CANDLE, Rule("any", "Every candle breaks it.", pl.lit(value=True)))
@@ -31,15 +31,10 @@ def rules(tmp_path: Path) -> Path:
 def ran(rules: Path, *arguments: str) -> str:
     """Run Python where `transforms` is the copy, and all else is the program under test."""
     program = rules.parent.parent
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=program,
-        env={**os.environ, "PYTHONPATH": str(program)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
+    env = {**os.environ, "PYTHONPATH": str(program)}
+    done = finished(sys.executable, *arguments, cwd=program, env=env)
+    assert done.code == 0, done.err
+    return done.out
 
 
 def hashed(rules: Path) -> str:

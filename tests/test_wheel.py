@@ -1,6 +1,5 @@
 """The wheel: its content, and that it runs alone, with its requirements only."""
 
-import subprocess
 import sys
 import venv
 import zipfile
@@ -13,7 +12,7 @@ from packaging.requirements import Requirement
 
 from tests import session
 from tests.market import ROOT, Ran
-from tests.processes import PATIENCE_S
+from tests.processes import finished
 
 PACKAGES = ("basislake", "ingest", "lake", "load", "transforms")
 
@@ -22,16 +21,7 @@ pytestmark = pytest.mark.slow
 
 def run(*command: object, cwd: Path) -> Ran:
     """Run a program that knows nothing of this environment but where temporary files go."""
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=cwd,
-        env={"PATH": "/usr/bin:/bin", **session.places()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return finished(*command, cwd=cwd, env={"PATH": "/usr/bin:/bin", **session.places()})
 
 
 def pip(*arguments: object, cwd: Path) -> None:

@@ -15,7 +15,7 @@ from lake import Lake
 from lake.errors import DamagedError
 from lake.files.parquet import DataFile
 from lake.files.slices import months_in
-from lake.files.sorted_rows import in_spans, in_time, read_rows
+from lake.files.sorted_rows import bits, in_spans, in_time, read_rows
 from lake.location.lake_address import Address
 from lake.table import Table
 from lake.time.intervals import Span
@@ -102,7 +102,7 @@ def _kept(
     except DamagedError:
         return {}
     before, after, none = dict(parts(stored, months_in)), dict(parts(rows, months_in)), slice(0, 0)
-    stored_bits, bits = _bits(stored), _bits(rows)
+    known_bits, new_bits = bits(stored), bits(rows)
     kept = {}
     for key, own in held.items():
         known, place = before.get(key, none), after.get(key, none)
@@ -110,15 +110,10 @@ def _kept(
         new = rows["ts"][place.start + count : place.stop]
         last = max((file.last for file in own.files if file.last), default=None)
         is_after = new.is_empty() or last is None or new[0] > last
-        is_same = bits[place.start : place.start + count].equals(stored_bits[known])
+        is_same = new_bits[place.start : place.start + count].equals(known_bits[known])
         if own.is_apart and is_same and is_after:
             kept[key] = count
     return kept
-
-
-def _bits(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows in which floats are equal only if all of their bits are: zero is not minus zero."""
-    return rows.with_columns(pl.col(pl.Float64).reinterpret(dtype=pl.Int64))
 
 
 def _left(

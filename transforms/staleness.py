@@ -39,11 +39,7 @@ class Life:
 
 
 def lives(instruments: pl.DataFrame) -> dict[str, Life]:
-    """Return the lives of instruments, by name.
-
-    Args:
-        instruments: rows of the table.
-    """
+    """Return the lives of instruments, by name."""
     columns = ("instrument", "kind", "base", "listed_at", "expires_at")
     return {name: Life(*rest) for name, *rest in instruments.select(columns).iter_rows()}
 

@@ -18,6 +18,7 @@ from basislake.follow.messages import Messages, some
 from basislake.output.units import duration
 from basislake.settings.exchange import ExchangeSettings
 from ingest.backfill.backfill import Backfill
+from ingest.backfill.fetch_workers import threads_here
 from ingest.backfill.results import Finished, Result
 from ingest.backfill.run_records import RunRecord
 from ingest.datasets.candles import CANDLES
@@ -198,9 +199,9 @@ class Follower:
             self._lake,
             exchange,
             planner,
+            threads_here(exchange, self._settings.threads),
             PROGRAM,
             part_of=self._record,
-            threads=self._settings.threads,
             # The first round may repair years, and take hours.
             finish=self._finish if not self.result.rounds else lambda _: None,
         )

@@ -18,6 +18,7 @@ from basislake.pipeline.retry_commands import retry_commands
 from basislake.settings.exchange import ExchangeSettings
 from basislake.settings.named_lake import lake_flag
 from ingest.backfill.backfill import Backfill
+from ingest.backfill.fetch_workers import threads_here
 from ingest.backfill.results import Counts, FetchProgress, Finished, Result
 from ingest.backfill.summary import completeness, rows, selected
 from ingest.datasets import DATASETS
@@ -92,9 +93,8 @@ def fetch_logged(  # noqa: PLR0913  (independent settings)
             lake,
             exchange,
             planner,
+            elsewhere or threads_here(exchange, settings.threads),
             PROGRAM,
-            threads=settings.threads,
-            workers=elsewhere,
             sound=sound_rows(),
             report=report,
             finish=log_finished,

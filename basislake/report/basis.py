@@ -17,13 +17,13 @@ SHORTEST_DAYS = 1
 FRONT = Figure(
     name="front-quarterly",
     title="Front-quarterly basis",
-    caption=f"Annualised, rolled {FRONT_QUARTERLY_ROLL_DAYS} days before each expiry",
+    caption=f"Annualised; rolls to the next future {FRONT_QUARTERLY_ROLL_DAYS} days before expiry",
     meaning=(
-        "The view `front_by`: of the quarterly futures with more than "
-        f"{FRONT_QUARTERLY_ROLL_DAYS} days left, the one that expires first. The time of the lake "
-        f"is divided into at most {FRONT_STEPS:,} equal steps of an hour or more, counted from "
-        "1970. A point is the last minute of a step that is not suspect; a step without one breaks "
-        "the line. Hover over a point to see the contract."
+        "The view `front_by`: the quarterly future that expires first, of those with more than "
+        f"{FRONT_QUARTERLY_ROLL_DAYS} days left. There are at most {FRONT_STEPS:,} steps of equal "
+        "length, an hour or more, counted from 1970. A point is the last minute of a step; suspect "
+        "minutes are left out. A step without a point breaks the line. Hover over a point to see "
+        "the contract."
     ),
     sql=query(f"""
         WITH {step_sql(FRONT_STEPS)}, steps AS (
@@ -52,14 +52,14 @@ FRONT = Figure(
 SURFACE = Figure(
     name="surface",
     title="Every contract through time",
-    caption="Annualised basis by time and days to expiry; each streak is one contract",
+    caption="Annualised basis by time and days to expiry; contracts move down to their expiry",
     meaning=(
-        "The time of the lake is divided into at most "
-        f"{SURFACE_STEPS} equal steps of an hour or more, counted from 1970; days to expiry are "
-        "divided into levels from k²/4 to (k + 1)²/4 days. A cell is the median of the contracts "
-        "in it, over the last minute of each hour. Left out: suspect minutes, and contracts with "
-        f"less than {SHORTEST_DAYS} day to expiry, whose annualised basis is mostly noise. The "
-        "colours end at the 2nd and 98th percentile of the cells. Click to see the contract."
+        f"A column is one of at most {SURFACE_STEPS} steps of equal length, an hour or more, "
+        "counted from 1970. A row is a level of days to expiry: level k is k²/4 to (k + 1)²/4 "
+        "days. A cell is the median of its contracts, over the last minute of each hour. Left out: "
+        f"suspect minutes, and contracts with less than {SHORTEST_DAYS} day to expiry, whose "
+        "annualised basis is mostly noise. The colours end at the 2nd and 98th percentile of the "
+        "cells. Click a cell to see its contract."
     ),
     sql=query(f"""
         WITH {step_sql(SURFACE_STEPS)}, cells AS (
@@ -99,8 +99,8 @@ TERM_STRUCTURE = Figure(
     caption="Annualised basis by days to expiry, in the last minute of a day (23:59 UTC)",
     meaning=(
         "Dotted: the newest minute of each coin. Hollow: the future or its perpetual did not "
-        "trade in that minute. Left out: futures with 60 minutes or less to expiry, which have "
-        "no annualised basis, and suspect minutes."
+        "trade in that minute. Left out: suspect minutes, and futures with 60 minutes or less to "
+        "expiry, which have no annualised basis."
     ),
     sql=query(f"""
         SELECT base AS coin, {text_sql("ts")} AS minute,
@@ -132,12 +132,12 @@ TERM_STRUCTURE = Figure(
 MATURITY = Figure(
     name="constant-maturity",
     title="Basis at constant maturity",
-    caption="Annualised, at fixed days to expiry, interpolated by the forward rate",
+    caption="Annualised basis at fixed distances to expiry, in the last minute of each day",
     meaning=(
-        "The view `constant_maturity` (method `forward`: the total basis is interpolated linearly "
-        "between the two neighbouring futures; legs of at least one day), in the last minute of "
-        "each day (23:59 UTC). The line breaks if no future expires before, or none after, that "
-        "maturity: nothing is extrapolated, and no day is filled in."
+        "The view `constant_maturity`, method `forward`, at 23:59 UTC: interpolates the total "
+        "basis linearly between the two neighbouring futures that have at least one day left. The "
+        "line breaks if no future expires before, or none after, that maturity: nothing is "
+        "extrapolated, and no day is filled in."
     ),
     sql=query(
         "SELECT coin, strftime(ts, '%Y-%m-%d') AS day,\n"
@@ -166,9 +166,9 @@ CONTRACTS = Figure(
     title="One contract until its expiry",
     caption="Basis in percent of the perpetual, by days to expiry",
     meaning=(
-        f"The life of a future is divided into at most {STEPS_A_LIFE} steps of whole minutes, "
-        "counted back from the expiry. The line is the last minute of a step, the band its lowest "
-        "and highest value, so no extreme is lost. Suspect minutes are left out."
+        f"The life of a future, in at most {STEPS_A_LIFE} steps of whole minutes, counted back "
+        "from the expiry. The line is the basis in the last minute of a step, the band its lowest "
+        "and highest basis, so no extreme is lost. Suspect minutes are left out."
     ),
     sql=query(f"""
         WITH lives AS (
@@ -215,10 +215,9 @@ CONTRACTS = Figure(
 UNTRADED = Figure(
     name="untraded",
     title="Minutes without a trade",
-    caption="Share of the candles of a month in which nothing traded",
+    caption="Candles in which nothing traded, in percent of all candles of a month (UTC)",
     meaning=(
-        "By calendar month (UTC). For a minute without a trade, the exchange repeats the last "
-        "close."
+        "For a minute without a trade, the exchange sends a candle that repeats the last close."
     ),
     sql=query("""
         WITH days AS (

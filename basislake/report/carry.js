@@ -19,7 +19,7 @@ drawers.months = (chart, columns) => {
       line: { color: line.colour, width: 2 }, marker: { size: months.length > 40 ? 3 : 5 }, hovertemplate: `${safe(line.label)} %{y:.2f} %<extra></extra>`,
     },
   ];
-  const legend = found.some((row) => row && isPart(row)) ? [bar, line, { label: "pale: a part of the month", colour: tinted(bar.colour, 0.4) }] : [bar, line];
+  const legend = found.some((row) => row && isPart(row)) ? [bar, line, { label: "pale: the month lacks hours", colour: tinted(bar.colour, 0.4) }] : [bar, line];
   const x = timeAxis(chart.x_title, { hoverformat: "%b %Y", ...(months.length < 7 ? { dtick: "M1", tickformat: "%b %Y" } : {}) });
   return { traces, layout: layout(chartHeight(), x, valueAxis(chart.y_title, chart.unit), { bargap: 0.3, hovermode: "x unified" }), legend, fenced: ["y"] };
 };
@@ -62,6 +62,6 @@ drawers.layers = (chart, columns) => {
   const legend = layers.filter((layer) => declared.includes(layer.name));
   // The pointer names the others.
   if (others.length <= SHADES) legend.push(...others);
-  else legend.push({ label: "blue: a quarterly each, by its expiry", colour: colour("step-4") });
+  else legend.push({ label: "shades of blue: one quarterly each", colour: colour("step-4") });
   return { traces, layout: layout(chartHeight(), timeAxis(chart.x_title, { hoverformat: "%Y-%m-%d" }), valueAxis(chart.y_title, chart.unit, { rangemode: "tozero" }), { barmode: "stack", bargap: 0, hovermode: "x unified" }), legend };
 };

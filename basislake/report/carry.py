@@ -19,13 +19,13 @@ FUNDING_BASIS = Figure(
     title="Funding and basis, by month",
     caption=f"Funding that a long perpetual paid, and the mean basis at {DISTANCE_DAYS} days",
     meaning=(
-        "Funding: the view `funding_monthly`, the sum of `interest_1h` of a calendar month (UTC) "
-        "as a simple annual rate, by the stored hours. A pale bar lacks some hours of its month, "
-        "as the first and the newest month do. Above 0, a long position pays. Basis: the mean over "
+        "Funding: the view `funding_monthly`, the sum of `interest_1h` of a calendar month (UTC), "
+        "as a simple annual rate over the stored hours. Above 0, a long position pays. A pale bar "
+        "lacks some hours of its month, as the first and the newest month do. Basis: the mean over "
         "the days of the month of "
-        f"`constant_maturity_by(1440, 'forward', 'perpetual')` at {DISTANCE_DAYS} days; absent "
-        "if no day has one. If the basis is above the funding, a short future with a long "
-        "perpetual was quoted at more than the perpetual cost."
+        f"`constant_maturity_by(1440, 'forward', 'perpetual')` at {DISTANCE_DAYS} days, if any day "
+        "has one. If the basis is above the funding, a trader who sold the future and bought the "
+        "perpetual was offered more than the perpetual cost."
     ),
     empty="The lake has no funding yet; `basislake run` fetches it.",
     sql=query(f"""
@@ -69,15 +69,15 @@ FUNDING_BASIS = Figure(
 METHODS = Figure(
     name="methods",
     title=f"Basis at {DISTANCE_DAYS} days, by three methods",
-    caption="The same curve of each day, by three common methods",
+    caption="Annualised basis against the perpetual, in the last minute of each day (23:59 UTC)",
     meaning=(
-        "The view `constant_maturity_by` against the perpetual, in the last minute of each day "
-        "(23:59 UTC). Forward: interpolates the total basis linearly between the two neighbouring "
-        "futures. Linear: interpolates the annualised basis. Nearest: the annualised basis of the "
-        "future that expires closest to the distance, so it jumps when that future changes. The "
-        "first two are absent if no future expires before, or none after, the distance."
+        "The view `constant_maturity_by`. Forward: interpolates the total basis linearly between "
+        "the two neighbouring futures. Linear: interpolates the annualised basis. Nearest: the "
+        f"annualised basis of the future that expires closest to {DISTANCE_DAYS} days ahead; it "
+        "jumps when that future changes. Forward and linear need a future that expires before, and "
+        "one after."
     ),
-    empty="No day of the lake ends with a basis yet.",
+    empty="No day has a basis in its last minute yet.",
     sql=query(
         "SELECT coin, strftime(ts, '%Y-%m-%d') AS day,\n"
         + ",\n".join(
@@ -108,18 +108,18 @@ METHODS = Figure(
 REALISED = Figure(
     name="realised-carry",
     title="Realised carry of expired futures",
-    caption="Short future, long perpetual, held to the expiry: annual return by day of entry",
+    caption="Short future, long perpetual, held to the expiry: annual return by days to expiry",
     meaning=(
-        "The view `realised_carry`: entry at 08:00 of a day, both legs of the same size in coins, "
-        "the future held to its delivery price; after funding, a simple rate, ACT/365. Fees, "
-        "collateral and borrowing are not included. Left out: entries with less than "
-        f"{SHORTEST_ENTRY_DAYS} days to expiry, whose annual rate is mostly noise, and entries "
-        "without a price or an hour of funding that they need. If there are more than "
+        "The view `realised_carry`: a point is an entry at 08:00 UTC of a day, with both legs of "
+        "the same size in coins, and the future held to its delivery price. Its return is a simple "
+        "rate after funding, ACT/365, without fees, collateral and borrowing. Left out: entries "
+        f"with less than {SHORTEST_ENTRY_DAYS} days to expiry, whose annual rate is mostly noise, "
+        "and entries that lack a price or an hour of funding. Of more than "
         f"{MOST_ENTRIES:,} entries, only every second, third and so on is shown, by expiry and "
-        "day. Click to see the contract."
+        "day. Click a point to see its contract."
     ),
     empty=(
-        "No entry can be computed: that needs an expired future, its delivery price, and the "
+        "No entry can be computed: each needs an expired future, its delivery price, and the "
         "funding of every hour since the entry. `basislake run` fetches all three."
     ),
     sql=query(f"""
@@ -160,12 +160,12 @@ REALISED = Figure(
 OPEN_INTEREST = Figure(
     name="open-interest",
     title="Open interest by expiry",
-    caption="Of futures, at 08:00 of a day: each quarterly by itself, the others by term",
+    caption="Positions in futures at 08:00 UTC: each quarterly by itself, the others by term",
     meaning=(
-        "The view `open_interest_daily`, from the exchange's settlements; inverse contracts, whose "
-        "positions are in USD, without perpetuals. The time of the settlements is divided into at "
-        f"most {INTEREST_STEPS} equal steps of a day or more, counted from 1970; a bar is the "
-        "first day of a step. A day without settlements has no bar."
+        "The view `open_interest_daily`, from the exchange's settlements of inverse futures, whose "
+        f"positions are in USD. There are at most {INTEREST_STEPS} steps of equal length, a day or "
+        "more, counted from 1970. A bar is the first day of a step; a day without settlements has "
+        "no bar."
     ),
     empty="The lake has no settlements of futures; `basislake run` fetches them.",
     sql=query(f"""
@@ -201,12 +201,12 @@ OPEN_INTEREST = Figure(
 PREMIUM = Figure(
     name="premium",
     title="Perpetual premium",
-    caption="Premium over the index: mean, lowest and highest hour of each step",
+    caption="Perpetual over index: mean, lowest and highest hour of each step",
     meaning=(
-        "The view `perpetual_premium`: (close - index) / index at the end of each hour, in basis "
-        "points (0.01 %), not annualised. The time of the funding is divided into at most "
-        f"{PREMIUM_STEPS:,} equal steps of a day or more, counted from 1970. Hours without a "
-        "candle are left out; a step without candles breaks the line."
+        "The view `perpetual_premium`: (perpetual close - index) / index at the end of each hour, "
+        f"in basis points (0.01 %), not annualised. There are at most {PREMIUM_STEPS:,} steps of "
+        "equal length, a day or more, counted from 1970. Hours without a candle are left out; a "
+        "step without candles breaks the line."
     ),
     empty="The lake has no funding, which includes the index; `basislake run` fetches it.",
     sql=query(f"""

@@ -37,10 +37,10 @@ def _named(condition: str, name: str, order: str) -> str:
 FUNDING_PROVED = Figure(
     name="funding-proof",
     title="Funding compared with the exchange's totals",
-    caption="Full calendar months: the sum of the hours, and the exchange's own sum",
+    caption="For each full calendar month: the sum of its hours, and the exchange's own total",
     meaning=(
-        "The view `funding_proof`: proved if no hour is missing and both sums differ by no more "
-        "than 0.0001 % of the notional. The exchange itself lacks two hours of August 2020."
+        "The view `funding_proof`. Proved: no hour is missing, and the two sums differ by at most "
+        "0.0001 % of the notional. The exchange itself lacks two hours of August 2020."
     ),
     sql=query(f"""
         WITH judged AS (
@@ -67,7 +67,7 @@ FUNDING_PROVED = Figure(
         unit="months",
     ),
     listing=Listing(
-        {"perpetual": "perpetual", "state": "state", "months": "months", "names": "which"},
+        {"perpetual": "perpetual", "state": "state", "months": "months", "names": "not proved"},
         empty="No month can be verified: the lake has no full month of funding, and no total.",
     ),
 )
@@ -75,10 +75,10 @@ FUNDING_PROVED = Figure(
 DELIVERY_PROVED = Figure(
     name="delivery-proof",
     title="Delivery prices from two sources",
-    caption="Expired futures: the price of the delivery itself, and the index's delivery price",
+    caption="For each expired future: the price of its delivery, and its index's delivery price",
     meaning=(
-        "The view `delivery_proof`: proved if the future's own delivery and the delivery price of "
-        "its index are both stored and equal."
+        "The view `delivery_proof`. Proved: the price of the future's own delivery and the "
+        "delivery price of its index are stored, and are equal."
     ),
     sql=query(f"""
         WITH judged AS (
@@ -106,7 +106,7 @@ DELIVERY_PROVED = Figure(
         unit="futures",
     ),
     listing=Listing(
-        {"coin": "coin", "state": "state", "futures": "futures", "names": "which"},
+        {"coin": "coin", "state": "state", "futures": "futures", "names": "not proved"},
         empty="No future has expired yet.",
     ),
 )

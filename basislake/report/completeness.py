@@ -14,10 +14,10 @@ SUMMARY = Figure(
     name="summary",
     title="The lake in figures",
     meaning=(
-        "Covered: the share of stored minutes in the lake's scope (`basislake scope`), until the "
-        "last minute that was asked for, without the minutes before an instrument's first trade "
-        "(`no_data`). Unmatched: candles of futures minus rows of `basis`; `basislake report "
-        "--evidence` verifies them minute by minute."
+        "Covered: share of the expected minutes that have a raw candle. Expected: the minutes in "
+        "the lake's scope (`basislake scope`), from an instrument's first trade until the last "
+        "minute that was asked for. Unmatched: candles of futures minus rows of `basis`; "
+        "`basislake report --evidence` verifies them minute by minute."
     ),
     sql=query("""
         WITH asked AS (
@@ -64,12 +64,12 @@ SUMMARY = Figure(
 COVERAGE = Figure(
     name="coverage",
     title="Coverage, month by month",
-    caption="A row is an instrument, a cell a month of its life; click a cell to list its gaps",
+    caption="A row is an instrument, a cell a month (UTC); click a cell to list its gaps",
     meaning=(
-        "Instruments by expiry, the perpetual first; calendar months (UTC). The colour of a cell "
-        "is that of the worst status in `coverage` of any of its minutes, but close to that of "
-        "`present` if the worst status covers less than 1 % of them. `no_data` (no trade yet) is "
-        "not a gap, and is shown only if the month has nothing else."
+        "Instruments by expiry, the perpetual first. A cell has the colour of the worst status in "
+        "`coverage` of any of its minutes; the colour is pale if less than 1 % of them have this "
+        "status. Before the first trade (`no_data`) there is no gap, so this status shows only if "
+        "the month has no other."
     ),
     sql=query("""
         WITH pieces AS (
@@ -132,9 +132,9 @@ GAPS = Figure(
     title="Gaps, by cause",
     caption=f"Intervals without a candle after an instrument's first; the {GAPS_SHOWN:,} longest",
     meaning=(
-        "The view `gaps` has all of them. The exchange left the interval out of two answers, or "
-        "gave no answer, or was never asked. If no other instrument has candles in the interval "
-        "either, the whole venue was silent. The vertical axis is logarithmic."
+        "The view `gaps` has all gaps. The exchange lacks it: two answers left the interval out. "
+        "If no other instrument has candles in the interval either, the whole venue was silent. No "
+        "answer, never asked: a backfill may still get the candles. The axis is logarithmic."
     ),
     sql=query(f"""
         SELECT instrument, start, "end", minutes,

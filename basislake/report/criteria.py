@@ -51,7 +51,7 @@ def registry(rows: Sequence[Row], scope: str = "everything") -> Criterion:
     }
     return Criterion(
         "AC-007",
-        "every future since 2019 that the exchange lists has a status for each minute, "
+        "every future since 2019 that the exchange lists has a status for each minute "
         f"within the lake's scope ({scope})",
         None if not futures else not any(wrong.values()),
         f"within the scope ({scope}) {futures:,} futures ({_listed(lengths)}); {_listed(wrong)}",
@@ -82,7 +82,7 @@ def basis(origins: Sequence[Row], formulas: Sequence[Row]) -> Criterion:
     wrong = sum(n for row in formulas for name, n in row.items() if name not in _NO_FAULT)
     return Criterion(
         "AC-008",
-        "every candle of a future has a basis row, or its perpetual has no candle then",
+        "every candle of a future has a basis row, or its perpetual lacks that minute",
         None if not candles else not (unexplained or differing or wrong),
         f"{candles:,} candles = {rows:,} basis rows + {without:,} without a minute of the "
         f"perpetual + {unexplained:,} unexplained; {differing:,} futures whose rows differ from "

@@ -44,7 +44,7 @@ const drawers = {
       const domain = [1 - (n + 1) * share + (n < panels.length - 1 ? 0.04 : 0), 1 - n * share - (n ? 0.04 : 0)];
       shapes["yaxis" + y.slice(1)] = valueAxis(`${panel.label}, ${chart.y_title}`, chart.unit, { domain, nticks: 5, zeroline: false });
     });
-    return { traces, layout: shapes, legend: [...panels, { label: "band: lowest to highest of a step" }], fenced: panels.map((_, n) => (n ? "y" + (n + 1) : "y")) };
+    return { traces, layout: shapes, legend: [...panels, { label: "band: lowest to highest of each step" }], fenced: panels.map((_, n) => (n ? "y" + (n + 1) : "y")) };
   },
 
   lines(chart, columns) {
@@ -75,7 +75,7 @@ const drawers = {
         ...rollsOf(trace),
       })).filter((trace) => trace.x.length);
       traces.push(...rolls);
-      if (rolls.length) legend.push({ label: "upright mark: a roll" });
+      if (rolls.length) legend.push({ label: "vertical mark: a roll to the next contract" });
     }
     return { traces, layout: layout(chartHeight(), timeAxis(chart.x_title, steps[0]?.length === 7 ? { hoverformat: "%b %Y", ...(steps.length < 7 ? { dtick: "M1", tickformat: "%b %Y" } : {}) } : {}), valueAxis(chart.y_title, chart.unit), { hovermode: "x unified" }), legend, fenced: ["y"] };
   },

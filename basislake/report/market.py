@@ -10,12 +10,12 @@ QUOTES = Figure(
     name="quotes",
     title="Market",
     meaning=(
-        "A row per coin, as of the newest minute of its perpetual. Changes are against the close "
-        "of the same minute 1, 7 and 30 days before, and absent if that minute has no candle. "
-        "High, low and traded amounts are of the 1,440 minutes up to it; suspect candles do not "
-        "count for high and low. Front quarterly: of the quarterly futures with more than "
-        f"{FRONT_QUARTERLY_ROLL_DAYS} days left, the one that expires first, in the newest minute "
-        "of the coin's futures."
+        "A card per coin, as of the newest minute of its perpetual. A change compares the close "
+        "with that of the same minute 1, 7 or 30 days before. Low, high and volumes are of the "
+        "last 1,440 minutes; low and high leave out suspect candles (flagged by the rule `spike`). "
+        "The basis is that of the front quarterly: the quarterly future that expires first, of "
+        f"those with more than {FRONT_QUARTERLY_ROLL_DAYS} days left, in the newest minute of the "
+        "coin's futures."
     ),
     sql=query(f"""
         -- Not materialized: of the last 30 days all columns are read, of all time only two.
@@ -96,12 +96,12 @@ QUOTES = Figure(
 PRICE = Figure(
     name="price",
     title="Perpetual price",
-    caption="Close, and the lowest to highest price of each step",
+    caption="Last close of each step, and its lowest to highest price",
     meaning=(
-        "The perpetual of each coin. The time of the lake is divided into at most "
-        f"{PRICE_STEPS:,} equal steps of an hour or more, counted from 1970. The line is the last "
-        "close of a step, the band its lowest and highest price, so no extreme is lost. Suspect "
-        "candles are left out. A step without a candle breaks the line."
+        f"The perpetual of each coin, in at most {PRICE_STEPS:,} steps of equal length, an hour or "
+        "more, counted from 1970. The line is the last close of a step, the band its lowest and "
+        "highest price, so no extreme is lost. Suspect candles (flagged by the rule `spike`) are "
+        "left out. A step without a candle breaks the line."
     ),
     sql=query(f"""
         WITH {step_sql(PRICE_STEPS)}, steps AS (
@@ -131,12 +131,12 @@ PRICE = Figure(
 CURVE = Figure(
     name="curve",
     title="Curve",
-    caption="Annualised basis of every open future, newest minute of each coin",
+    caption="Annualised basis of every open future, in the newest minute of each coin",
     meaning=(
-        "Future close minus perpetual close of the same minute, in percent of the perpetual, "
-        "x 365 / days to expiry. A hollow point did not trade in the last hour: the exchange "
-        "repeats an old price. Suspect prices, and futures in their last 60 minutes, which have no "
-        "annualised basis, are listed but not drawn."
+        "Future close minus perpetual close of the same minute, in percent of the perpetual close, "
+        "x 365 / days to expiry. Hollow: the future did not trade in the last hour, and the "
+        "exchange repeats an old price. Not drawn: suspect prices, and futures in their last 60 "
+        "minutes, which have no annualised basis. The table Open futures has these, too."
     ),
     sql=query(f"""
         SELECT coin, {text_sql("ts")} AS minute, instrument, term,
@@ -167,11 +167,11 @@ CURVE = Figure(
 OPEN_FUTURES = Figure(
     name="open-futures",
     title="Open futures",
-    caption="Newest minute of each coin, nearest expiry first; a name links to its chart",
+    caption="In the newest minute of each coin, nearest expiry first; a name links to its chart",
     meaning=(
-        "The rows of the curve. Last trade: minutes between the newest minute and the last one in "
-        "which the future traded; since then the exchange repeats its price. Traded: in the last "
-        "1,440 minutes."
+        "The futures of the chart Curve. Last trade: minutes between the newest minute and the "
+        "last one in which the future traded; since then the exchange repeats its price. Volume: "
+        "of the last 1,440 minutes."
     ),
     sql=query(f"""
         WITH amounts AS (
@@ -201,9 +201,9 @@ OPEN_FUTURES = Figure(
             "future_close": "price, USD",
             "basis": "basis, USD",
             "basis_pct": "basis, %",
-            "annualised_pct": "% a year",
+            "annualised_pct": "basis, % a year",
             "traded_minutes_ago": "last trade, min ago",
-            "cost_1d": "traded 24 h, USD",
+            "cost_1d": "24 h volume, USD",
         },
         empty="No future is open in the newest minute.",
         links={"instrument": "contracts"},
@@ -215,12 +215,12 @@ OPEN_FUTURES = Figure(
 SPREADS = Figure(
     name="spreads",
     title="Calendar spreads",
-    caption="Forward rate between neighbouring expiries, newest minute of each coin",
+    caption="Forward rate between neighbouring expiries, in the newest minute of each coin",
     meaning=(
-        "For two neighbouring expiries in the newest minute of the coin: the price of the later "
-        "future minus that of the earlier one, and the simple annual rate between the expiries, "
-        "(later / earlier - 1) x 365 / (days between). A bar reaches from one expiry to the next. "
-        "Hollow: one of the two did not trade in the last hour. Suspect prices are left out."
+        "A bar reaches from one expiry to the next. Its height is the simple annual rate between "
+        "the two: (later / earlier price - 1) x 365 / (days between). The spread is the price of "
+        "the later future minus that of the earlier one. Hollow: one of the two did not trade in "
+        "the last hour. Suspect prices are left out."
     ),
     sql=query(f"""
         WITH neighbours AS (
@@ -263,11 +263,10 @@ SPREADS = Figure(
 VOLUME = Figure(
     name="volume",
     title="Volume",
-    caption="Traded amount of all futures, or of the perpetuals",
+    caption="Traded amount of the perpetuals, or of all futures, in USD",
     meaning=(
-        "The sum of `cost` of the candles, in USD. The time of the lake is divided into at most "
-        f"{VOLUME_STEPS} equal steps of a day or more, counted from 1970; the newest step is not "
-        "complete."
+        f"The sum of `cost` of the candles, in at most {VOLUME_STEPS} steps of equal length, a day "
+        "or more, counted from 1970. The newest step is not complete."
     ),
     sql=query(f"""
         WITH {step_sql(VOLUME_STEPS, DAY_MINUTES)}, sums AS (

@@ -125,21 +125,21 @@ def _database(facts: Facts) -> list[Notice]:
 
 
 _WHOLE_PERCENT = 100
-_MORE = f"more than {SLIGHT_PCT} % of their minutes"
+_MORE = f"more than {SLIGHT_PCT} % of the minutes"
 _BY_VERDICT = {
-    "not asked": "never asked for. `basislake backfill` asks.",
-    "partly asked": "asked for in part only. `basislake backfill` asks for the rest.",
-    "gaps": f"lack {_MORE}: the exchange was asked twice and has no candle; see Gaps.",
-    "refused candles": f"have a refused candle in {_MORE}; see Instruments.",
-    "suspect candles": f"have a suspect candle in {_MORE}; see Instruments.",
+    "not asked": "not asked for yet. `basislake backfill` asks.",
+    "partly asked": "asked for only in part. `basislake backfill` asks for the rest.",
+    "gaps": f"with gaps in {_MORE}: two answers of the exchange lack them; see Gaps.",
+    "refused candles": f"with a refused candle in {_MORE}; see Instruments.",
+    "suspect candles": f"with a suspect candle in {_MORE}; see Instruments.",
 }
 _BY_PROOF = (
     (
         "funding-proof", "months", "month", TOTALS_DIFFER,
-        "of funding and the exchange's own total differ",
+        "of funding with another sum than the exchange's own total",
     ),
     (
         "delivery-proof", "futures", "expired future", PRICES_DIFFER,
-        "and the delivery price of the index differ",
+        "with another delivery price than that of the index",
     ),
 )  # fmt: skip

@@ -7,10 +7,10 @@ RUNS_SHOWN = 10
 RUNS = Figure(
     name="runs",
     title="Backfills, plan against actual",
-    caption=f"Candles of the last {RUNS_SHOWN} backfills that ended, the newest first",
+    caption=f"Candles planned and received by the last {RUNS_SHOWN} backfills, the newest first",
     meaning=(
-        "Planned is an upper bound: an instrument has no candles before its first trade, and the "
-        "plan does not know when that was."
+        "Backfills that ended. Planned is an upper bound: an instrument has no candles before its "
+        "first trade, and the plan does not know when that was."
     ),
     sql=query("""
         SELECT run, state, started_at, seconds, planned_calls, calls, planned_candles, candles,
@@ -37,10 +37,10 @@ RUNS = Figure(
             "planned_calls": "calls planned",
             "calls": "calls made",
             "planned_candles": "candles planned",
-            "candles": "received",
-            "candles_written": "new candles",
+            "candles": "candles received",
+            "candles_written": "candles new",
             "retries": "retries",
-            "failed": "failed",
+            "failed": "failed instruments",
         },
         rows=RUNS_SHOWN,
         empty="No backfill has ended yet.",
@@ -51,11 +51,10 @@ RUNS = Figure(
 PARITY = Figure(
     name="parity",
     title="PostgreSQL and the lake",
-    caption="Expected and actual rows of each table",
+    caption="Rows of each table: in the lake, and in the database",
     meaning=(
-        "Rows in the lake, rows in the database, and partitions that changed since the last "
-        "`basislake load`. A table is equal if both numbers are the same and no partition is left "
-        "to load."
+        "Partitions to load: those that changed since the last `basislake load`. A table is equal "
+        "if both numbers of rows are the same and no partition is left to load."
     ),
     sql=query("""
         SELECT table_name, lake_rows, database_rows, behind, is_equal, loaded_at
@@ -67,7 +66,7 @@ PARITY = Figure(
         {
             "table_name": "table",
             "lake_rows": "rows in the lake",
-            "database_rows": "in the database",
+            "database_rows": "rows in the database",
             "behind": "partitions to load",
             "is_equal": "equal",
             "loaded_at": "last loaded",
@@ -90,10 +89,10 @@ _SIZES = Chart(
 DATABASE_STORAGE = Figure(
     name="database-storage",
     title="Storage of the database",
-    caption="By table, with keys and free space",
+    caption="Size of each table, with its keys and free space",
     meaning=(
-        "Bytes by `pg_total_relation_size`. The database's own maintenance changes them, so "
-        "`report --verify` does not compare them."
+        "Bytes as `pg_total_relation_size` counts them. The database's own maintenance changes "
+        "the sizes, so `basislake report --verify` does not compare them."
     ),
     sql=query("""
         SELECT table_name, database_bytes AS bytes,
@@ -113,10 +112,11 @@ DATABASE_STORAGE = Figure(
 STORAGE = Figure(
     name="storage",
     title="Storage of the lake",
-    caption="Parquet files of the current version, by table",
+    caption="Size of the Parquet files of each table, current version",
     meaning=(
-        "Bytes by the log of Delta Lake, without replaced files, which stay until maintenance "
-        "deletes them. Maintenance compacts files, so `report --verify` does not compare sizes."
+        "Bytes as the log of Delta Lake lists them. Replaced files, which stay until maintenance "
+        "deletes them, do not count. Maintenance changes the sizes, so `basislake report --verify` "
+        "does not compare them."
     ),
     sql=query("""
         SELECT table_name, sum(rows) AS rows, count(*) AS files, sum(bytes) AS bytes,

@@ -177,7 +177,7 @@ function leadToGaps(name, month) {
   const next = month && new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 1)).toISOString();
   only("gaps", {
     label: month ? `gaps of ${name} in ${month}` : `gaps of ${name}`,
-    none: "No gap after its first candle, or only gaps shorter than those listed.",
+    none: "There is no gap after the first candle, or only gaps shorter than those listed.",
     isKept: (n) => instrument[n] === name && (!month || (start[n] < next && end[n] > month)),
   });
 }

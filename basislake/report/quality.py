@@ -79,11 +79,11 @@ _RANK = f"list_position({list(VERDICTS)}, verdict)"
 SOUNDNESS = Figure(
     name="soundness",
     title="Minutes, by state",
-    caption="All minutes that should have a candle, without those before a first trade",
+    caption="All minutes that should have a candle: those before a first trade do not count",
     meaning=(
-        "Sound: stored, and no rule found a problem. Suspect: kept, but flagged by the rule "
-        "`spike`. Refused: in `quarantine` only. Not built: stored, but not validated yet. "
-        "Missing: the exchange left it out of two answers. Failed: no answer yet."
+        "Sound: stored, and no rule found a problem. Suspect: stored, but flagged by the rule "
+        "`spike`. Refused: a rule moved the candle to `quarantine`. Not built: stored, but not "
+        "validated yet. Missing: two answers of the exchange lack the minute. Failed: no answer."
     ),
     sql=query(f"""{_VERDICTS_SQL}, sums AS (
         SELECT coin,
@@ -119,10 +119,10 @@ SOUNDNESS = Figure(
 VERDICT_COUNTS = Figure(
     name="verdicts",
     title="Instruments, by verdict",
-    caption=f"By the worst state of more than {SLIGHT_PCT} % of an instrument's minutes",
+    caption=f"The worst state that more than {SLIGHT_PCT} % of an instrument's minutes have",
     meaning=(
-        f"Sound: no other state has more than {SLIGHT_PCT} % of its minutes; the list of "
-        "instruments counts every minute. Empty: asked for, but nothing has traded yet."
+        f"Sound: no other state has more than {SLIGHT_PCT} % of the minutes; the table Instruments "
+        "counts every minute. Empty: asked for, but nothing has traded yet."
     ),
     sql=query(f"""{_VERDICTS_SQL}
     SELECT coin, verdict, count(*) AS instruments
@@ -151,12 +151,12 @@ VERDICT_COUNTS = Figure(
 INSTRUMENTS = Figure(
     name="instruments",
     title="Instruments",
-    caption="The least sound first; a name links to its chart, a number of gaps to its gaps",
+    caption="The least sound first; a name links to its chart, its gaps to their list",
     meaning=(
         "Sound: share of the minutes that should have a candle. Missing: minutes after the first "
-        "candle that the exchange left out of two answers. Repeated: rows that came twice, and "
-        "were stored once. Refused: minutes whose candle is in `quarantine`. Suspect: kept, but "
-        "flagged by the rule `spike`. Untraded: candles of minutes without a trade."
+        "candle that two answers of the exchange lack. Repeated: rows that came twice and were "
+        "stored once. Refused: minutes whose candle is in `quarantine`. Suspect: candles that the "
+        "rule `spike` flagged. Untraded: candles of minutes without a trade."
     ),
     sql=query(f"""{_VERDICTS_SQL}
     SELECT instrument, term, verdict, 100 * sound_minutes / nullif(due_minutes, 0) AS sound_pct,
@@ -199,9 +199,9 @@ INSTRUMENTS = Figure(
 
 RULES = Figure(
     name="rules",
-    title="Candles that a rule found",
-    caption="Refused: in `quarantine` only. Kept: stored, with a warning",
-    meaning="A candle that breaks two rules counts for both.",
+    title="Candles that broke a rule",
+    caption="Refused: moved to `quarantine`. Kept: stored in `candles`, with a warning",
+    meaning="A candle that breaks two rules counts for both. `superseded`: a later one counts.",
     sql=query("""
         SELECT rule, 'refused' AS outcome, count(*) AS candles,
                count(DISTINCT instrument) AS instruments
@@ -233,18 +233,18 @@ RULES = Figure(
             "candles": "candles",
             "instruments": "instruments",
         },
-        empty="No rule found anything in a candle.",
+        empty="No candle broke a rule.",
     ),
 )
 
 UNANSWERED = Figure(
     name="unanswered",
     title="Failed and empty instruments",
-    caption="Asked for, but without an answer or without a candle yet",
+    caption="Asked for, but some answers, or all candles, are still missing",
     meaning=(
         "Failed: the exchange gave no answer for some minutes; the next `basislake backfill` asks "
-        "again. Empty: every answer came, but without a candle, as nothing has traded yet. The "
-        "reason is that of the newest backfill that ended."
+        "again. Empty: every answer came, but without a candle, as nothing has traded yet. Reason: "
+        "as the newest backfill that ended recorded it."
     ),
     sql=query("""
         SELECT instrument,
@@ -263,7 +263,7 @@ UNANSWERED = Figure(
             "instrument": "instrument",
             "state": "state",
             "failed_minutes": "minutes without an answer",
-            "listed": "from",
+            "listed": "listed",
             "asked_until": "asked until",
             "reason": "reason",
         },

@@ -27,11 +27,11 @@ def tiles(facts: Facts) -> str:
     listed = [
         ("Instruments", number(of["instruments"]),
          f"{number(of['futures'])} futures; {number(of['with_candles'])} with candles"),
-        ("Candles", number(of["candles"]), f"{number(of['raw_candles'])} as received"),
+        ("Candles", number(of["candles"]), f"{number(of['raw_candles'])} raw"),
         ("Covered", NOTHING if covered is None else f"{share(covered)} %",
-         f"{number(of['due_minutes'] - of['present_minutes'])} minutes missing"),
+         f"{number(of['due_minutes'] - of['present_minutes'])} minutes without a candle"),
         ("Basis rows", number(of["basis_rows"]), f"{number(of['unmatched'])} unmatched"),
-        ("Refused", number(of["quarantined"]), "candles in quarantine"),
+        ("Quarantine", number(of["quarantined"]), "candles refused or replaced"),
         ("Storage", size(storage), _a_candle(storage, of["raw_candles"])),
         ("PostgreSQL", *_database(facts)),
     ]  # fmt: skip
@@ -57,15 +57,15 @@ def _card(of: dict[str, object], coins: list[str]) -> str:
         ("7 days", _change(of["change_7d_pct"])),
         ("30 days", _change(of["change_30d_pct"])),
         (f"24 h low {NOTHING} high", f"{number(of['low_1d'])} {NOTHING} {number(of['high_1d'])}"),
-        ("24 h volume", f"{amount(_number(of['perpetual_cost_1d']))} USD"),
-        ("24 h futures", f"{amount(_number(of['futures_cost_1d']))} USD"),
-        ("Open", f"{number(of['open_futures'])} futures"),
+        ("24 h perpetual volume", f"{amount(_number(of['perpetual_cost_1d']))} USD"),
+        ("24 h futures volume", f"{amount(_number(of['futures_cost_1d']))} USD"),
+        ("Open futures", number(of["open_futures"])),
     ]
     front = NOTHING
-    note = "front quarterly"
+    note = "basis: no front quarterly"
     if of["front_quarterly"] is not None:
         front = f"{number(of['front_annualised_pct'])} %"
-        note = f"a year, {escape(str(of['front_quarterly']))}, {number(of['front_days'])} days"
+        note = f"basis a year, {of['front_quarterly']}, {number(of['front_days'])} days"
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
         f'<div class="card" style="--coin:var(--series-{place})">'
@@ -73,7 +73,7 @@ def _card(of: dict[str, object], coins: list[str]) -> str:
         f"<small>{escape(str(of['minute']))} UTC</small></p>"
         f'<p class="price">{number(of["price"])}<small>USD</small>'
         f"<span>{_change(of['change_1d_pct'])}<small>24 h</small></span></p>"
-        f'<p class="front">{front}<small>{note}</small></p></div>'
+        f'<p class="front">{front}<small>{escape(note)}</small></p></div>'
         f"<dl>{listed}</dl></div>"
     )
 

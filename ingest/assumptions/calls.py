@@ -8,12 +8,12 @@ from typing import Any, Literal, TypeAlias
 from ingest.assumptions import shortening
 from ingest.assumptions.evidence import HOUR_MS, MINUTE_MS, Candidate, Evidence
 from ingest.deribit.instrument_records import COINS
+from ingest.deribit.replies import CHART
 
 Host: TypeAlias = Literal["www", "history"]
 # Computes the parameters from the evidence so far; None if the call does not apply.
 Params: TypeAlias = Callable[[Evidence, int], dict[str, Any] | None]
 
-CHART = "get_tradingview_chart_data"
 UNKNOWN_NAME = "BTC-30FEB20"
 _LISTS = "get_instruments"
 _FUNDING = "get_funding_rate_history"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from ingest.assumptions.check import UnseenError
+from ingest.deribit.replies import CHART
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -179,7 +180,7 @@ class Evidence:
     def candle_calls(self) -> Iterator[Seen]:
         """Return the outcomes of the calls for candles that have a result."""
         for seen in self.calls.values():
-            if seen.method == "get_tradingview_chart_data" and seen.result is not None:
+            if seen.method == CHART and seen.result is not None:
                 yield seen
 
     def subject(self, part: str) -> Candidate:

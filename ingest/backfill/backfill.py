@@ -20,7 +20,7 @@ from ingest.backfill.batch_commit import catch_up
 from ingest.backfill.committer import Committer, Saved
 from ingest.backfill.conclusion import conclusion
 from ingest.backfill.fetch_queue import FetchQueue
-from ingest.backfill.fetch_workers import FetchWorkers, threads_here
+from ingest.backfill.fetch_workers import FetchWorkers
 from ingest.backfill.fetcher import Fetcher
 from ingest.backfill.locks import SubjectLocks
 from ingest.backfill.outcome import Outcome
@@ -29,7 +29,6 @@ from ingest.backfill.run_records import RunRecord
 from ingest.backfill.subject_job import Job
 from ingest.backfill.summary import stopped
 from ingest.datasets.candles import CANDLES
-from ingest.deribit import defaults
 from ingest.deribit.client import Exchange
 from ingest.plan.planner import Planner, plan_figures
 from ingest.rate_limit.policy import mean_rate
@@ -65,22 +64,19 @@ class Backfill:
         result: of the run so far.
     """
 
-    def __init__(  # noqa: PLR0913  (each is a wish of its own, all but the first four by keyword)
+    def __init__(  # noqa: PLR0913  (each is a wish of its own, all but the first five by keyword)
         self,
         lake: Lake,
         exchange: Exchange,
         planner: Planner,
+        workers: FetchWorkers,
         program: str,
         *,
         part_of: RunRecord | None = None,
-        threads: int = defaults.THREADS,
-        workers: FetchWorkers | None = None,
         sound: Mapping[str, pl.Expr] | None = None,
         report: Callable[[FetchProgress], None] = lambda _: None,
         finish: Callable[[Finished], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare the run; nothing is called or written.
 
@@ -88,20 +84,17 @@ class Backfill:
             lake: to write rows and coverage to.
             exchange: to call.
             planner: plans what the lake needs.
+            workers: fetch its windows.
             program: name and version, for the lineage of commits.
             part_of: the record of a longer run of which this is a round. A round writes no record
                 of its own and logs failures only, makes one commit if its windows are few, and
                 skips subjects that other runs have locked.
-            threads: of this process that fetch; calls in flight at once.
-            workers: fetch workers to use instead of threads.
             sound: by dataset, whether a row of a requested repeat may replace the stored one; by
                 default none may.
             report: called with progress, from the calling thread.
             finish: called with each subject that was called for, when the last of its answers is
                 committed or it failed; from the calling thread.
             tell: called with further messages for the user, from the calling thread.
-            clock: monotonic seconds.
-            sleep: waits for some seconds.
         """
         self._lake = lake
         self._exchange = exchange
@@ -109,22 +102,23 @@ class Backfill:
         self._report = report
         self._finish = finish
         self._tell = tell
-        self._clock = clock
-        self._sleep = sleep
-        self._start_s = clock()
+        self._start_s = time.monotonic()
         self._locks = SubjectLocks(lake.machine_folder / "claims")
         self._work = FetchQueue(planner, self._locks)
         self._planner = planner
         plans = [planner.plan(subject) for subject in planner.wanted]
-        self._workers = workers or threads_here(exchange, threads)
-        machines = len(self._workers.machines())
-        figures = plan_figures(plans, exchange.expected_calls_per_second * machines)
-        self.result = _begun(figures, planner)
+        self._workers = workers
+        machines = len(workers.machines())
+        figures = plan_figures(plans, exchange.limiter.expected.calls_per_second * machines)
+        counts = Counter(subject.dataset for subject in planner.wanted)
+        names = [name for name in planner.datasets if name != CANDLES.name]
+        others = {name: DatasetCounts(instruments=counts[name]) for name in names}
+        self.result = Result(instruments=counts[CANDLES.name], plan=figures, datasets=others)
         windows = figures["all_windows"]
-        self._fetcher = Fetcher(exchange, self._workers)
+        self._fetcher = Fetcher(exchange, workers)
         least = _ROUND_WINDOWS if part_of else _FEW_WINDOWS
         self._part_of = part_of
-        self._committer = Committer(lake, program, windows, clock, least=least, sound=sound)
+        self._committer = Committer(lake, program, windows, least=least, sound=sound)
         self._most_at_risk = max(least, int(windows * _MOST_AT_RISK))
         self._done = self._candles = self._rows = 0
         self._silent: list[Subject] = []
@@ -156,7 +150,8 @@ class Backfill:
         state = "failed"
         try:
             self._fetch(record)
-            state = "failed" if self.result.all_failed else "done"
+            if not self.result.all_failed:
+                state = "done"
         except LakeError:
             self._tell_end(len(self._fetcher.stop()))
             raise
@@ -216,8 +211,8 @@ class Backfill:
         self._rows += outcome.rows
         self._report(FetchProgress(self._done, total, self._rows, outcome.subject))
         self._silent = [*self._silent, job.subject] if outcome.is_silent else []
-        is_more_than_one = len({s.name for s in self._silent}) >= _AWAY_AFTER_INSTRUMENTS
-        if len(self._silent) >= _AWAY_AFTER_WINDOWS and is_more_than_one:
+        names = {subject.name for subject in self._silent}
+        if len(self._silent) >= _AWAY_AFTER_WINDOWS and len(names) >= _AWAY_AFTER_INSTRUMENTS:
             self._reason = f"not requested, because the exchange stopped answering: {outcome.error}"
             self._work.drop()
 
@@ -228,7 +223,7 @@ class Backfill:
             self._is_waiting = True
             shown = ", ".join(map(str, self._work.elsewhere[:3]))
             self._tell(f"Waiting for another backfill of this lake, which is fetching {shown}.")
-        self._sleep(_POLL_S)
+        time.sleep(_POLL_S)
         self._work.look_again()
 
     def _save_what_came(self, record: RunRecord) -> None:
@@ -281,20 +276,16 @@ class Backfill:
             counts.throttled = sum(job.tally.throttled for job in jobs)
             if isinstance(counts, DatasetCounts):
                 counts.rows = sum(job.rows for job in jobs)
-        self.result.seconds = self._clock() - self._start_s
-
-    @property
-    def _calls_per_second(self) -> float:
-        """The current rate; machines are assumed to have the rate of this one."""
-        return self._exchange.calls_per_second * len(self._workers.machines())
+        self.result.seconds = time.monotonic() - self._start_s
 
     def _facts(self) -> dict[str, Any]:
         """The current facts for the record of the run."""
         self._count()
         seconds = self.result.seconds
-        most = self._exchange.most_calls_per_second * len(self._workers.machines())
+        # Machines are assumed to have the rate of this one.
+        limiter, machines = self._exchange.limiter, len(self._workers.machines())
+        most = limiter.most * machines
         left = self._work.left + self._fetcher.under_way
-        windows_per_second = self._done / seconds if seconds else 0.0
         facts = asdict(self.result)
         del facts["plan"], facts["log"]
         return facts | {
@@ -303,15 +294,7 @@ class Backfill:
             "candles": self._candles,
             "calls_per_second": mean_rate(self.result.all_calls, seconds, most),
             "calls_per_second_limit": None if math.isinf(most) else most,
-            "calls_per_second_allowed": self._calls_per_second,
-            "seconds_left": left / windows_per_second if windows_per_second else None,
+            "calls_per_second_allowed": limiter.calls_per_second * machines,
+            "seconds_left": left * seconds / self._done if self._done else None,
             "instruments_now": [str(job.subject) for job in self._work.begun],
         }
-
-
-def _begun(figures: Mapping[str, Any], planner: Planner) -> Result:
-    """The result of a backfill at its start."""
-    counts = Counter(subject.dataset for subject in planner.wanted)
-    names = [name for name in planner.datasets if name != CANDLES.name]
-    others = {name: DatasetCounts(instruments=counts[name]) for name in names}
-    return Result(instruments=counts[CANDLES.name], plan=figures, datasets=others)

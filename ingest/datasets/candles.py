@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ingest.datasets.dataset import Dataset, lives
-from ingest.deribit.replies import CLOSING_LAG, Page
+from ingest.deribit.replies import CHART, CLOSING_LAG, Page, read_candles
+from ingest.plan.windows import minutes_of
 from lake.coverage import Subject
 from lake.tables import RAW_CANDLES
 from lake.time.intervals import Span
@@ -30,7 +31,14 @@ def wanted(chosen: pl.DataFrame, now: datetime) -> Mapping[str, Sequence[Span]]:
 
 def ask(exchange: "Exchange", instrument: str, window: Span, tally: "CallCounts") -> Page:
     """Fetch the minutes of a window; see `Dataset`."""
-    return exchange.candles(instrument, window, tally)
+    start_ms, end_ms = minutes_of(window)
+    params = {
+        "instrument_name": instrument,
+        "start_timestamp": start_ms,
+        "end_timestamp": end_ms,
+        "resolution": "1",
+    }
+    return exchange.call(CHART, params, lambda reply: read_candles(reply, window), tally)
 
 
 CANDLES = Dataset(

@@ -88,9 +88,6 @@ def at_once(body: bytes) -> Plain | None:
 def one_by_one(result: object) -> Columns:
     """Return the columns of a result of `get_tradingview_chart_data` after checking each cell.
 
-    Args:
-        result: as parsed from JSON.
-
     Raises:
         TransientError: the result is not a status and seven arrays of one length, of finite
             numbers or nulls.

@@ -1,6 +1,5 @@
 """The exchange client: calls Deribit within the rate limit, with retries."""
 
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,18 +11,23 @@ import tenacity
 from ingest.deribit import defaults
 from ingest.deribit.call_counts import CallCounts
 from ingest.deribit.hosts import HISTORY_URL, WWW_URL, base_of, exchange_name
-from ingest.deribit.http import HttpConnections, Session
-from ingest.deribit.replies import Answer, HttpReply, Page, read_answer, read_candles, read_time
-from ingest.plan.windows import minutes_of
+from ingest.deribit.http import HttpConnections
+from ingest.deribit.replies import CHART, Answer, HttpReply, read_answer, read_time
 from ingest.rate_limit.limiter import Limiter
-from ingest.rate_limit.policy import most_tries, wait_before_retry_s
+from ingest.rate_limit.policy import LONGEST_WAIT_S
 from lake.errors import ThrottledError, TransientError, UnknownHostError
 from lake.machine.cores import cores
-from lake.time.intervals import Span
 
-_CHART = "get_tradingview_chart_data"
 _LISTS = "get_instruments"
 
+# Waits between attempts double from the first one. A random part keeps threads from retrying at
+# once.
+_FIRST_WAIT_S = 0.5
+_GROWING_S = tenacity.wait_exponential(_FIRST_WAIT_S, LONGEST_WAIT_S) + tenacity.wait_random(
+    0, _FIRST_WAIT_S
+)
+# Tries of a call to an unknown host, which end within seconds.
+_UNKNOWN_HOST_TRIES = 3
 # If the first retry of a call for candles succeeds, the failure is not worth a line.
 _ATTEMPTS_UNTOLD = 2
 # How often a waiting thread checks whether it should stop.
@@ -38,9 +42,10 @@ class Exchange:
     Attributes:
         name: name of the exchange, see `ingest.deribit.hosts`.
         history_name: name of the exchange that lists expired instruments.
+        limiter: grants each call.
     """
 
-    def __init__(  # noqa: PLR0913  (each is a setting of its own, all but the first two by keyword)
+    def __init__(
         self,
         www_url: str = WWW_URL,
         history_url: str = HISTORY_URL,
@@ -48,10 +53,8 @@ class Exchange:
         limiter: Limiter | None = None,
         timeout_s: float = defaults.TIMEOUT_S,
         retries: int = defaults.RETRIES,
-        session: Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-        draw: Callable[[], float] = random.random,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Prepare the client; nothing is called.
@@ -59,13 +62,11 @@ class Exchange:
         Args:
             www_url: base URL of active instruments, candles and the clock.
             history_url: base URL of expired instruments.
-            limiter: grants each call; no limit by default.
+            limiter: no limit by default.
             timeout_s: seconds for one whole call, from connecting to the last byte.
             retries: how often a call is repeated after a transient failure.
-            session: to send with; a new one by default.
             sleep: waits between retries, in seconds.
             clock: monotonic seconds.
-            draw: jitter between 0 and 1.
             tell: called with messages about lasting failures, from any thread.
 
         Raises:
@@ -75,24 +76,22 @@ class Exchange:
         self.name = exchange_name(www_url)
         self.history_name = exchange_name(history_url)
         self._history_url = base_of(history_url)
-        self._limiter = limiter or Limiter(0)
+        self.limiter = limiter or Limiter(0)
         bases = (self._www_url, self._history_url)
-        self._connections = HttpConnections(bases, timeout_s, session, clock)
+        self._connections = HttpConnections(bases, timeout_s, clock)
         # More threads than processors would only compete for the interpreter's lock.
         self._reading = threading.Semaphore(cores())
         self._retries = retries
         self._answered: set[str] = set()
         self._sleep = sleep
-        self._draw = draw
         self._tell = tell
 
-    def active_instruments(self, currency: str) -> list[object]:
-        """Return the unparsed records of a coin's futures that are open, from `www`."""
-        return self._instruments(self._www_url, currency, expired=False)
-
-    def expired_instruments(self, currency: str) -> list[object]:
-        """Return the unparsed records of a coin's expired futures, from the `history` host."""
-        return self._instruments(self._history_url, currency, expired=True)
+    def instruments(self, currency: str, *, expired: bool) -> list[object]:
+        """Return the unparsed records of a coin's futures: of those that are open from `www`, of
+        expired ones from the `history` host.
+        """
+        params = {"currency": currency, "kind": "future", "expired": str(expired).lower()}
+        return self.call(_LISTS, params, _read_list, is_history=expired)
 
     def server_time(self, most_retries: int | None = None) -> datetime:
         """Return the exchange's clock, UTC.
@@ -104,32 +103,9 @@ class Exchange:
             UnreachableError: there is no connection to it.
             ExchangeError: it gave no usable answer.
         """
-        read = lambda reply: read_time(read_answer(reply))  # noqa: E731
-        return self._call(self._www_url, "get_time", {}, read, most_retries=most_retries)
-
-    def candles(self, instrument: str, window: Span, tally: CallCounts | None = None) -> Page:
-        """Return an instrument's closed 1-minute candles of a window.
-
-        Args:
-            instrument: its name.
-            window: whole minutes, half-open, at most 5,000 of them.
-            tally: counts the calls.
-
-        Raises:
-            TransientError: no sound reply in all attempts.
-            RejectedError: the exchange refuses the call, e.g. it does not know the instrument.
-            ClosedDoorError: the exchange refuses all calls.
-            StoppedError: `stop` was called.
-        """
-        start_ms, end_ms = minutes_of(window)
-        params = {
-            "instrument_name": instrument,
-            "start_timestamp": start_ms,
-            "end_timestamp": end_ms,
-            "resolution": "1",
-        }
-        read = lambda reply: read_candles(reply, window)  # noqa: E731
-        return self._call(self._www_url, _CHART, params, read, tally or CallCounts())
+        return self.call(
+            "get_time", {}, lambda reply: read_time(read_answer(reply)), most_retries=most_retries
+        )
 
     def ask(
         self,
@@ -138,64 +114,61 @@ class Exchange:
         read: Callable[[Answer], T],
         tally: CallCounts,
     ) -> T:
-        """Call a public method of the main host, and return the result of `read`.
-
-        Args:
-            method: its name, without `public/`.
-            params: of the call.
-            read: checks the answer; if it raises a `TransientError` the call is repeated.
-            tally: counts the calls.
-
-        Raises:
-            ExchangeError: as `candles`.
-        """
-        return self._call(
-            self._www_url, method, params, lambda reply: read(read_answer(reply)), tally
-        )
+        """Make a call for rows; see `call`. `read` checks the answer."""
+        return self.call(method, params, lambda reply: read(read_answer(reply)), tally)
 
     def call(
         self,
         method: str,
         params: Mapping[str, Any],
         read: Callable[[HttpReply], T],
+        tally: CallCounts | None = None,
         *,
         is_history: bool = False,
         most_retries: int | None = None,
     ) -> T:
-        """Call a public method, and return the result of `read` on the whole reply, even an error.
+        """Call a public method with retries, and return the result of `read` on the whole reply,
+        even an error.
 
         Args:
             method: its name, without `public/`.
             params: of the call.
             read: if it raises a `TransientError` the call is repeated.
+            tally: counts the calls; a call without one is for a list or the clock, for which
+                everything waits.
             is_history: call the host of expired instruments.
             most_retries: overrides the number of retries.
 
         Raises:
-            ExchangeError: as `candles`, or what `read` raises.
+            TransientError: no sound reply in all attempts.
+            RejectedError: the exchange refuses the call, e.g. it does not know the instrument.
+            ClosedDoorError: the exchange refuses all calls.
+            StoppedError: `stop` was called.
         """
         base = self._history_url if is_history else self._www_url
-        return self._call(base, method, params, read, most_retries=most_retries)
+        retries = self._retries if most_retries is None else min(most_retries, self._retries)
 
-    @property
-    def most_calls_per_second(self) -> float:
-        """The limit in candle calls a second, infinite for none."""
-        return self._limiter.most
+        def tries(state: tenacity.RetryCallState) -> int:
+            # A name that was never resolved is probably mistyped, or there is no network.
+            is_hopeless = isinstance(_error(state), UnknownHostError) and base not in self._answered
+            return min(retries + 1, _UNKNOWN_HOST_TRIES) if is_hopeless else retries + 1
 
-    @property
-    def expected_calls_per_second(self) -> float:
-        """The expected rate of a long run; 0 without a limit."""
-        return self._limiter.expected.calls_per_second
-
-    @property
-    def calls_per_second(self) -> float:
-        """The current rate; infinite without a limit."""
-        return self._limiter.calls_per_second
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=lambda state: state.attempt_number >= tries(state),
+            wait=_wait_s,
+            sleep=self._nap,
+            before_sleep=lambda state: self._before_retry(
+                state, _subject(method, params), tally, tries(state), is_told=most_retries is None
+            ),
+            reraise=True,
+        )
+        return retrying(lambda: self._once(base, method, params, read, tally or CallCounts()))
 
     def stop(self) -> None:
         """Make no more calls: threads that wait for the limiter or a retry get a `StoppedError`."""
         self._connections.stop()
-        self._limiter.stop()
+        self.limiter.stop()
 
     def cut(self) -> None:
         """Abort the calls in flight, after `stop`."""
@@ -204,44 +177,7 @@ class Exchange:
     def close(self) -> None:
         """Close the connections, and the shared rate limit."""
         self._connections.close()
-        self._limiter.close()
-
-    def _instruments(self, base: str, currency: str, *, expired: bool) -> list[object]:
-        params = {"currency": currency, "kind": "future", "expired": str(expired).lower()}
-        return self._call(base, _LISTS, params, _read_list)
-
-    def _call(
-        self,
-        base: str,
-        method: str,
-        params: Mapping[str, Any],
-        read: Callable[[HttpReply], T],
-        tally: CallCounts | None = None,
-        most_retries: int | None = None,
-    ) -> T:
-        """Make a call, with retries; a call without a tally is one for a list or the clock, for
-        which everything waits.
-        """
-        retries = self._retries if most_retries is None else min(most_retries, self._retries)
-
-        def tries(state: tenacity.RetryCallState) -> int:
-            return most_tries(
-                retries,
-                is_unknown_host=isinstance(_error(state), UnknownHostError),
-                has_answered=base in self._answered,
-            )
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError),
-            stop=lambda state: state.attempt_number >= tries(state),
-            wait=self._wait_s,
-            sleep=self._nap,
-            before_sleep=lambda state: self._before_retry(
-                state, _subject(method, params), tally, tries(state), is_told=most_retries is None
-            ),
-            reraise=True,
-        )
-        return retrying(lambda: self._ask(base, method, params, read, tally or CallCounts()))
+        self.limiter.close()
 
     def _before_retry(
         self,
@@ -265,21 +201,13 @@ class Exchange:
                 f"Retrying in {state.next_action.sleep:.0f} s."
             )
 
-    def _wait_s(self, state: tenacity.RetryCallState) -> float:
-        error = _error(state)
-        if isinstance(error, ThrottledError):
-            # The limiter makes all threads wait, this one too.
-            return 0.0
-        asked_s = error.retry_after_s if isinstance(error, TransientError) else None
-        return wait_before_retry_s(state.attempt_number, asked_s, self._draw())
-
     def _nap(self, seconds: float) -> None:
         """Wait in short intervals, so that a stop is noticed."""
         while seconds > 0 and not self._connections.is_stopped:
             self._sleep(min(seconds, _LONGEST_NAP_S))
             seconds -= _LONGEST_NAP_S
 
-    def _ask(
+    def _once(
         self,
         base: str,
         method: str,
@@ -288,7 +216,7 @@ class Exchange:
         tally: CallCounts,
     ) -> T:
         """Make one attempt after the limiter grants it, and report its outcome to the limiter."""
-        asked_at = self._limiter.wait(to_list=method == _LISTS)
+        asked_at = self.limiter.wait(to_list=method == _LISTS)
         tally.calls += 1
         try:
             reply = self._connections.get(base, method, params)
@@ -297,10 +225,20 @@ class Exchange:
                 value = read(reply)
         except ThrottledError as exc:
             tally.throttled += 1
-            self._limiter.refused(asked_at, exc.retry_after_s)
+            self.limiter.refused(asked_at, exc.retry_after_s)
             raise
-        self._limiter.answered()
+        self.limiter.answered()
         return value
+
+
+def _wait_s(state: tenacity.RetryCallState) -> float:
+    """Seconds until the next attempt: those that the exchange asked for; else some that double."""
+    error = _error(state)
+    if isinstance(error, ThrottledError):
+        # The limiter makes all threads wait, this one too.
+        return 0.0
+    asked_s = error.retry_after_s if isinstance(error, TransientError) else None
+    return _GROWING_S(state) if asked_s is None else min(asked_s, LONGEST_WAIT_S)
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:
@@ -312,7 +250,7 @@ def _subject(method: str, params: Mapping[str, Any]) -> str:
     """Subject of a call, for people: the instrument and the window's start, or the method and
     the instrument or coin.
     """
-    if method == _CHART:
+    if method == CHART:
         start = datetime.fromtimestamp(params["start_timestamp"] / 1000, UTC)
         return f"{params['instrument_name']} from {start:%Y-%m-%d %H:%M}Z"
     of = (params.get(name) for name in ("instrument_name", "index_name", "currency"))

@@ -48,7 +48,6 @@ class HttpConnections:
         self,
         bases: Iterable[str],
         timeout_s: float,
-        session: Session | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; proxies and certificates come from the environment.
@@ -56,7 +55,6 @@ class HttpConnections:
         Args:
             bases: URLs of the hosts to call.
             timeout_s: seconds for one whole call, from connecting to the last byte.
-            session: to send with; a new one by default.
             clock: monotonic seconds.
 
         Raises:
@@ -66,7 +64,7 @@ class HttpConnections:
         self._clock = clock
         self._deadlines = Deadlines()
         self._stopped = threading.Event()
-        self._session = session or _session()
+        self._session = _session()
         # Otherwise the library would read the environment again for every call, which costs as
         # much as a call, and send the exchange a password from ~/.netrc.
         self._session.trust_env = False
@@ -162,9 +160,6 @@ class HttpConnections:
 
 def route(base: str) -> Route:
     """Return the route of calls to a host, from the environment.
-
-    Args:
-        base: URL of the host.
 
     Raises:
         UsageError: a proxy or certificates of the environment cannot be used.

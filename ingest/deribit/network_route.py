@@ -77,10 +77,6 @@ def route_to(base: str, proxy: str | None, environ: Mapping[str, str]) -> Route:
 def why_not_connected(route: Route, error: BaseException) -> BasislakeError | None:
     """Return the error of ours if the connection failed for a lasting reason; None if a retry may
     help; pure.
-
-    Args:
-        route: of the call.
-        error: of the failed connection.
     """
     host = shown(route.base)
     for cause in _causes(error):

@@ -10,7 +10,6 @@ import orjson
 import polars as pl
 
 from ingest.deribit.candle_arrays import CELLS, Columns, at_once, one_by_one
-from lake.coverage import spans_of
 from lake.errors import (
     ClosedDoorError,
     ExchangeError,
@@ -21,6 +20,8 @@ from lake.errors import (
 from lake.tables import RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
 from lake.time.steps import MINUTES
+
+CHART = "get_tradingview_chart_data"
 
 # Error codes by the reaction to them, from Deribit's table of RPC errors.
 _THROTTLED_CODES = frozenset({10028, 10066})
@@ -91,7 +92,7 @@ class Page:
     @cached_property
     def present(self) -> list[Span]:
         """The steps that rows of the frame cover, as maximal spans."""
-        return spans_of(self.frame["ts"]) if self.covered is None else list(self.covered)
+        return MINUTES.spans(self.frame["ts"]) if self.covered is None else list(self.covered)
 
 
 def read_answer(reply: HttpReply) -> Answer:

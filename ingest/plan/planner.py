@@ -16,7 +16,7 @@ from ingest.plan.selection import Selection, choose
 from ingest.plan.windows import Plan, make_plan, selected_steps
 from lake import Lake
 from lake.carry_tables import REJECTED
-from lake.coverage import Coverage, Subject, spans_of
+from lake.coverage import Coverage, Subject
 from lake.tables import ASKS, INSTRUMENTS, QUARANTINE, SUPERSEDED
 from lake.time.intervals import Span, clip, merge, subtract
 
@@ -115,7 +115,10 @@ def _refused(lake: Lake) -> dict[Subject, list[Span]]:
     is_current, state = ~pl.col("rules").list.contains(SUPERSEDED), lake.state()
     minutes = state.snapshot(QUARANTINE).read(is_current).select("instrument", "ts")
     parts = minutes.partition_by("instrument", as_dict=True).items()
-    found = {Subject(CANDLES.name, str(name)): spans_of(frame["ts"]) for (name,), frame in parts}
+    found = {
+        Subject(CANDLES.name, str(name)): CANDLES.steps.spans(frame["ts"])
+        for (name,), frame in parts
+    }
     rows = state.snapshot(REJECTED).read(is_current).select("dataset", "instrument", "ts", "row")
     for (name, of), frame in rows.partition_by("dataset", "instrument", as_dict=True).items():
         dataset = DATASETS[str(name)]

@@ -14,10 +14,7 @@ from dataclasses import dataclass, replace
 
 from ingest.rate_limit.allowance import CALLS, LISTS, Terms
 
-FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
-# Tries of a call to an unknown host, which end within seconds.
-UNKNOWN_HOST_TRIES = 3
 
 # After a delay calls may catch up for so many seconds. At 20 calls a second that is four calls at
 # once, which a pool of five permits.
@@ -203,13 +200,7 @@ def refused(
 
 
 def _slowed(state: RateState, now: float, terms: Terms) -> RateState:
-    """The state with the rates after a refusal.
-
-    Args:
-        state: as shared.
-        now: seconds.
-        terms: of the user.
-    """
+    """The state with the rates after a refusal."""
     rate = rate_at(state, terms)
     if rate == math.inf:
         rate = CALLS.calls_per_second
@@ -257,11 +248,6 @@ def mean_rate(calls: int, seconds: float, most: float) -> float:
 def believable(state: RateState, now: float, terms: Terms) -> RateState:
     """Return the state, or a new one if it is too old to be useful, or if it has future times of a
     clock that was set back, or of another machine.
-
-    Args:
-        state: as read.
-        now: seconds.
-        terms: of the user.
     """
     slowest = min(terms.most, SLOWEST_CALLS_PER_SECOND)
     latest = now + LONGEST_WAIT_S + 1 / slowest + LISTS.burst_s
@@ -274,33 +260,3 @@ def believable(state: RateState, now: float, terms: Terms) -> RateState:
 
 def _settled_calls(state: RateState) -> float:
     return min(SETTLED_CALLS, max(1.0, SETTLED_S * state.target))
-
-
-def wait_before_retry_s(attempt: int, asked_s: float | None, jitter: float) -> float:
-    """Seconds that one call waits after a failed attempt.
-
-    The seconds that the exchange asked for, up to `LONGEST_WAIT_S`; else `FIRST_WAIT_S` x
-    2^(attempt - 1), up to the same, times 1 + jitter/2 so that threads do not retry at once.
-
-    Args:
-        attempt: how many attempts have failed, from 1.
-        asked_s: the reply's `Retry-After`, None where absent.
-        jitter: between 0 and 1, drawn again each time.
-    """
-    if asked_s is not None:
-        return min(asked_s, LONGEST_WAIT_S)
-    growing = FIRST_WAIT_S * 2.0 ** min(attempt - 1, 16)
-    return min(growing, LONGEST_WAIT_S) * (1 + jitter / 2)
-
-
-def most_tries(retries: int, *, is_unknown_host: bool, has_answered: bool) -> int:
-    """Return how often a failing call is made: fewer times if the host's name cannot be resolved
-    and never could be. The user has probably mistyped it or is offline, and should learn it soon.
-
-    Args:
-        retries: after the first try.
-        is_unknown_host: whether the last try failed because the name could not be resolved.
-        has_answered: whether the host has answered any call of this client.
-    """
-    tries = retries + 1
-    return min(tries, UNKNOWN_HOST_TRIES) if is_unknown_host and not has_answered else tries

@@ -25,12 +25,7 @@ class Refusals:
     is_found: bool = False
 
     def refused(self, state: RateState, terms: Terms) -> str:
-        """Return the message for a refusal, "" if there is nothing new.
-
-        Args:
-            state: after the refusal.
-            terms: of the user.
-        """
+        """Return the message for a refusal, "" if there is nothing new."""
         rate = rate_at(state, terms)
         if self.said is not None and rate > _FALLEN * self.said:
             return ""

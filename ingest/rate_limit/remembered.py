@@ -86,12 +86,7 @@ class Expected:
 
 
 def expected(rate: Rate, remembered: float | None) -> Expected:
-    """Return the expected rate of a backfill; pure.
-
-    Args:
-        rate: the setting.
-        remembered: see `Remembered.read`.
-    """
+    """Return the expected rate of a backfill; pure."""
     if rate != AUTO:
         return Expected(0.0 if math.isinf(rate) else rate, "given")
     if remembered:

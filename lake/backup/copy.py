@@ -6,7 +6,7 @@ what is new, and resumes a copy that was killed.
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -72,7 +72,7 @@ class Copied:
     fingerprint: str = ""
     mended: int = 0
     damaged: tuple[str, ...] = ()
-    damaged_source: tuple[str, ...] = field(default=())
+    damaged_source: tuple[str, ...] = ()
 
 
 def copy(
@@ -113,7 +113,8 @@ def copy(
     steps = [_step(still.snapshot(table), target) for table in _ORDER]
     done = Copied(batch=newest_batch(still))
     done.held = sum(len(step.snapshot.files) - len(step.lacking) for step in steps)
-    done.mended = sum(step.damaged for step in steps)
+    # Files that the target should have, but lacks or has only in part.
+    done.mended = sum(len({*step.lacking} & {*step.base.files}) for step in steps)
     total = sum(len(step.snapshot.files) for step in steps)
     if origin:
         set_origin(target, origin, program)
@@ -132,14 +133,7 @@ class _Step:
 
     snapshot: Snapshot
     base: Snapshot
-    target_uri: str
-    store: pafs.FileSystem | None
     lacking: tuple[DataFile, ...]
-
-    @property
-    def damaged(self) -> int:
-        """How many files the target should have, but lacks or has only in part."""
-        return len({f.path for f in self.lacking} & {f.path for f in self.base.files})
 
 
 def _check_copy(source: Lake, target: Lake, table: Table) -> None:
@@ -159,8 +153,7 @@ def _check_copy(source: Lake, target: Lake, table: Table) -> None:
 def _last(snapshot: Snapshot, newest: int) -> pl.DataFrame:
     """The rows of a batch, or of a build, in order."""
     table, of_it = snapshot.table, pl.col(_counter(snapshot.table)) == newest
-    is_build = table is BUILDS
-    rows = snapshot.read(of_it) if is_build else snapshot.since(newest - 1, of_it)
+    rows = snapshot.read(of_it) if table is BUILDS else snapshot.since(newest - 1, of_it)
     return rows.select(table.names).sort(table.key)
 
 
@@ -169,45 +162,49 @@ def _counter(table: Table) -> str:
 
 
 def _step(snapshot: Snapshot, target: Lake) -> _Step:
-    uri, base = f"{target.uri}/{snapshot.table.name}", target.snapshot(snapshot.table)
+    base = target.snapshot(snapshot.table)
     if not snapshot.files:
-        return _Step(snapshot, base, uri, None, ())
+        return _Step(snapshot, base, ())
     with explained(f"the files of {snapshot.table.name} to be copied cannot be listed"):
-        store = parquet.filesystem(uri, target.options)
-        held = {info.path: info.size for info in parquet.below(store)}
+        held = {info.path: info.size for info in parquet.below(_store(base))}
     lacking = tuple(file for file in snapshot.files if held.get(file.path) != file.bytes)
-    return _Step(snapshot, base, uri, store, lacking)
+    return _Step(snapshot, base, lacking)
 
 
 def _data(step: _Step, done: Copied, report: Callable[[], None]) -> None:
     """Copy the files of a table that the target lacks."""
+    if not step.lacking:
+        return
     at = step.snapshot
     with (
-        explained(f"{at.table.name} cannot be copied from {at.uri} to {step.target_uri}"),
+        explained(f"{at.table.name} cannot be copied from {at.uri} to {step.base.uri}"),
         ThreadPoolExecutor(_COPIES_AT_ONCE) as pool,
     ):
-        for file in pool.map(lambda file: _copied(step, file), step.lacking):
+        own, other = map(_store, (at, step.base))
+        for file in pool.map(lambda file: _copied(at.table, own, other, file), step.lacking):
             done.files += 1
             done.bytes += file.bytes
             report()
 
 
-def _copied(step: _Step, file: DataFile) -> DataFile:
-    at = step.snapshot
+def _store(side: Lake | Snapshot) -> pafs.FileSystem:
+    return parquet.filesystem(side.uri, side.options)
+
+
+def _copied(table: Table, own: pafs.FileSystem, other: pafs.FileSystem, file: DataFile) -> DataFile:
     try:
-        data = parquet.get(parquet.filesystem(at.uri, at.options), file.path)
+        data = parquet.get(own, file.path)
     except FileNotFoundError as exc:
         raise LakeError(
-            f"{at.table.name}/{file.path} no longer exists: the source is damaged, or maintenance "
+            f"{table.name}/{file.path} no longer exists: the source is damaged, or maintenance "
             "deleted the file meanwhile. Files already copied stay. Run the command again."
         ) from exc
     if len(data) != file.bytes:
         raise LakeError(
-            f"{at.table.name}/{file.path} has {counted(len(data), 'byte')}, but its commit "
+            f"{table.name}/{file.path} has {counted(len(data), 'byte')}, but its commit "
             f"recorded {file.bytes:,}: the source is damaged. Files already copied stay."
         )
-    if step.store is not None:
-        parquet.put(step.store, file.path, data)
+    parquet.put(other, file.path, data)
     return file
 
 
@@ -222,14 +219,8 @@ def _commit(step: _Step, target: Lake, program: str) -> None:
     if at.version is None or (not added and not removed and base.counter(name) == number):
         return
     try:
-        target.commit(
-            base,
-            added,
-            {"program": program},
-            removing=removed,
-            counters=counters,
-            is_whole=True,
-        )
+        info = {"program": program}
+        target.commit(base, added, info, removing=removed, counters=counters, is_whole=True)
     except ConflictError as exc:
         raise ConflictError(
             f"Another writer committed to {at.table.name} at {base.uri} during the copy. That "
@@ -251,7 +242,7 @@ def _copy_documents(source: Lake, target: Lake) -> None:
     if parquet.is_absent(source.uri):
         return
     with explained(f"{_DOCUMENTS} cannot be copied from {source.uri} to {target.uri}"):
-        own, other = (parquet.filesystem(side.uri, side.options) for side in (source, target))
+        own, other = map(_store, (source, target))
         held = set(parquet.listed(other, _DOCUMENTS))
         paths = sorted(parquet.listed(own, _DOCUMENTS), key=_age, reverse=True)
         for place, path in enumerate(paths):
@@ -301,6 +292,6 @@ def _are_named(source: Lake) -> bool:
 def _mend(source: Lake, target: Lake, damaged: Iterable[str]) -> None:
     """Copy files, named as `table/path`, again."""
     with explained(f"damaged files of {target.uri} cannot be copied again from {source.uri}"):
-        own, other = (parquet.filesystem(side.uri, side.options) for side in (source, target))
+        own, other = map(_store, (source, target))
         for path in damaged:
             parquet.put(other, path, parquet.get(own, path))

@@ -113,17 +113,6 @@ def has_misleading_folder(table: Table, table_uri: str) -> bool:
     return len(set(names)) < len(names) or not columns.isdisjoint(names)
 
 
-def partition_of(table: Table, path: str) -> str | None:
-    """Return the partition of a file from the folder directly below the table's; None in a table
-    without partitions.
-
-    Args:
-        table: the declaration.
-        path: of the file, relative to the table's folder.
-    """
-    return path.partition("/")[0].partition("=")[2] if table.partition else None
-
-
 def filesystem(table_uri: str, options: Mapping[str, str]) -> "pafs.FileSystem":
     """Return the store of a table's folder as an Arrow file system.
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from lake.files.parquet import DataFile, has_misleading_folder, partition_of
+from lake.files.parquet import DataFile, has_misleading_folder
 from lake.location.store_options import for_polars
 from lake.table import BATCH, Table
+
+_PATH = "_path"
 
 
 def scan_files(
@@ -45,39 +47,22 @@ def scan_paths(
         paths: at least one.
         options: storage options of the object store.
     """
-    if table.partition is None or not has_misleading_folder(table, uri):
-        hive = _hive_schema(table.partition, uri) if table.partition else None
-        return _scan(table, uri, paths, options, hive)
-    # Polars takes parent folders for columns, so each scan names its partition. That needs a scan
-    # for each partition, which is slower to plan.
-    parts: dict[str | None, list[str]] = {}
-    for path in paths:
-        parts.setdefault(partition_of(table, path), []).append(path)
-    scans = (
-        _scan(table.stored, uri, own, options).with_columns(
-            pl.lit(name, pl.String).alias(table.partition)
-        )
-        for name, own in parts.items()
-    )
-    return pl.concat(scan.select(table.names) for scan in scans)
-
-
-def _scan(
-    table: Table,
-    uri: str,
-    paths: Iterable[str],
-    options: Mapping[str, str],
-    hive_schema: pl.Schema | None = None,
-) -> pl.LazyFrame:
+    is_misleading = table.partition is not None and has_misleading_folder(table, uri)
+    hive = None if is_misleading or table.partition is None else _hive_schema(table.partition, uri)
     lazy = pl.scan_parquet(
         [f"{uri}/{path}" for path in paths],
-        hive_partitioning=hive_schema is not None,
-        hive_schema=hive_schema,
+        hive_partitioning=hive is not None,
+        hive_schema=hive,
+        include_file_paths=_PATH if is_misleading else None,
         glob=False,
         storage_options=for_polars(options),
         # Polars and delta-rs read the same environment variables; no other library is involved.
         credential_provider=None,
     )
+    if is_misleading:
+        # Polars would take parent folders for columns, so it parses none, and reads every file.
+        below = pl.col(_PATH).str.strip_prefix(f"{uri}/{table.partition}=")
+        lazy = lazy.with_columns(below.str.extract("([^/]*)").alias(str(table.partition)))
     return lazy.select(table.names)
 
 

@@ -92,6 +92,11 @@ def in_spans(times: pl.Series, spans: Sequence[Span]) -> pl.Series:
     return edges.search_sorted(times, side="right") % 2 == 1
 
 
+def bits(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with floats as their bits: only equal bits are equal, zero is not minus zero."""
+    return rows.with_columns(pl.col(pl.Float64).reinterpret(dtype=pl.Int64))
+
+
 def _at_once(files: Sequence[DataFile]) -> Iterator[list[DataFile]]:
     some: list[DataFile] = []
     for file in files:

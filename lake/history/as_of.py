@@ -5,6 +5,7 @@ rows. The curated tables are those of a build as of the same batch, if its files
 else a build must write them again.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -72,11 +73,9 @@ class PastLake(State):
             return self._curated(table)
         newest = Lake.snapshot(self, table)
         if BATCH in table.names:
-            return _until(newest, self.as_of)
+            return replace(newest, until=self.as_of)
         held = self._instruments() if table is INSTRUMENTS else self._coverage()
-        return Snapshot(
-            table, newest.uri, newest.options, newest.version, (), newest.delta, held=held
-        )
+        return replace(newest, files=(), held=held)
 
     def _curated(self, table: Table) -> Snapshot:
         if self._curated_in is not None:
@@ -126,15 +125,3 @@ def complete(present: Lake) -> State:
     is_complete = all(snapshot.counter(BATCH) <= newest for snapshot in found.values())
     is_past = still.as_of is not None
     return still if is_complete or is_past or not newest else PastLake(present, newest, still)
-
-
-def _until(newest: Snapshot, batch: int) -> Snapshot:
-    return Snapshot(
-        newest.table,
-        newest.uri,
-        newest.options,
-        newest.version,
-        newest.files,
-        newest.delta,
-        until=batch,
-    )

@@ -6,13 +6,13 @@ If a slice is one file with the same digest in both, it is not read.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
-import pyarrow as pa
 
 from lake.errors import GoneError
-from lake.files.parquet import DataFile
-from lake.files.slices import slices
+from lake.files.slices import Slice, slices
+from lake.files.sorted_rows import bits
 from lake.history.fingerprint import rows_of
 from lake.lake import Lake
 from lake.snapshot import Snapshot
@@ -45,10 +45,6 @@ class Difference:
 def differences(a: Lake, b: Lake) -> list[Difference]:
     """Return the differences between two lakes, or one lake as of two batches, by instrument.
 
-    Args:
-        a: the first lake.
-        b: the second lake.
-
     Raises:
         LakeError: a lake cannot be read.
     """
@@ -72,18 +68,17 @@ def _of_partition(a: Snapshot, b: Snapshot, name: str) -> Difference:
     """The difference in the slices of an instrument that are not one file of the same digest in
     both lakes.
     """
-    sides = [{s.month: s for s in slices(side, [name])} for side in (a, b)]
-    left: list[list[DataFile]] = [[], []]
-    for month in sorted({*sides[0], *sides[1]}):
-        own = [side.get(month) for side in sides]
-        digests = [slice_.known_digest if slice_ else None for slice_ in own]
-        if digests[0] is None or digests[0] != digests[1]:
-            for files, slice_ in zip(left, own, strict=True):
-                files.extend(slice_.files if slice_ else ())
-    rows = [
-        _newest(rows_of(at, tuple(dict.fromkeys(f)))) for at, f in zip((a, b), left, strict=True)
-    ]
+    ours, theirs = slices(a, [name]), slices(b, [name])
+    alike = set(map(_known, ours)) & set(map(_known, theirs))
+    rows = []
+    for at, own in ((a, ours), (b, theirs)):
+        left = [f for s in own if not s.known_digest or _known(s) not in alike for f in s.files]
+        rows.append(_newest(rows_of(at, tuple(dict.fromkeys(left)))))
     return compare(a.table, name, *rows)
+
+
+def _known(own: Slice) -> tuple[datetime, str | None]:
+    return own.month, own.known_digest
 
 
 def _newest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -102,18 +97,7 @@ def compare(table: Table, name: str, a: pl.DataFrame, b: pl.DataFrame) -> Differ
         a: rows of the first lake, without the partition's column.
         b: rows of the second lake.
     """
-    ours = a.join(b.select("ts"), on="ts", how="semi").sort("ts")
-    theirs = b.join(a.select("ts"), on="ts", how="semi").sort("ts")
-    columns = [column.name for column in table.content if column.name != "ts"]
-    changed = pl.Series([False]).new_from_index(0, ours.height)
-    for column in columns:
-        changed |= _exact(ours[column]).ne_missing(_exact(theirs[column]))
-    both = ours.height
-    return Difference(name, table.name, a.height - both, b.height - both, int(changed.sum()))
-
-
-def _exact(values: pl.Series) -> pl.Series:
-    """Floats by their bits: negative zero is a different value, as in a digest."""
-    if values.dtype != pl.Float64:
-        return values
-    return pl.Series(values.rechunk().to_arrow().view(pa.int64()))
+    a, b = bits(a), bits(b)
+    both = a.join(b, on="ts", how="semi").height
+    same = a.join(b, on=[c.name for c in table.content], how="semi", nulls_equal=True).height
+    return Difference(name, table.name, a.height - both, b.height - both, both - same)

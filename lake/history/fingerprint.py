@@ -19,16 +19,10 @@ from lake.errors import DamagedError, GoneError
 from lake.files.content_hash import frame_digest
 from lake.files.parquet import DataFile
 from lake.files.slices import by_month, slices
-from lake.files.sorted_rows import read_rows
 from lake.lake import Lake
 from lake.snapshot import Snapshot
 from lake.table import Table
 from lake.tables import CONTENT
-
-_PUT_BACK = (
-    "No candle was removed. Restore the file from a backup; "
-    "`basislake fingerprint --verify` lists all damaged files."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +34,8 @@ class Fingerprint:
         tables: sha256 by table, including tables without rows.
         rows: by table.
         damaged: files, as `table/path`, whose rows do not match the digest in their name, or that
-            are missing or cannot be read and so count as without rows; checked only if all rows
-            are read.
+            are missing or cannot be read; they count as without rows. Checked only if all rows are
+            read.
     """
 
     lake: str
@@ -115,27 +109,24 @@ def rows_of(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
 
 
 def verified_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
-    """Return the rows in some files of one partition of the newest version, file after file,
-    without the partition's own column.
+    """Return the rows in some files of one partition, file after file, without the partition's own
+    column.
 
     Raises:
         DamagedError: a file cannot be read, or its rows do not match the digest in its name.
         LakeError: the store does not answer, or refuses.
     """
-    table, start = snapshot.table, 0
-    rows = read_rows(table, snapshot.uri, files, snapshot.options, table.stored.names)
+    table, parts = snapshot.table, [snapshot.table.stored.empty()]
     for file in files:
-        _check(table, file, rows.slice(start, file.rows))
-        start += file.rows
-    return rows
-
-
-def _check(table: Table, file: DataFile, rows: pl.DataFrame) -> None:
-    if file.digest not in (None, frame_digest(table, rows)):
-        raise DamagedError(
-            f"{table.name}/{file.path} is damaged: its rows do not match the digest in its name. "
-            f"{_PUT_BACK}"
-        )
+        parts.append(rows_of(snapshot, (file,)))
+        is_whole = file.is_until(snapshot.until)
+        if is_whole and file.digest not in (None, frame_digest(table, parts[-1])):
+            raise DamagedError(
+                f"{table.name}/{file.path} is damaged: its rows do not match the digest in its "
+                "name. No candle was removed. Restore the file from a backup; "
+                "`basislake fingerprint --verify` lists all damaged files."
+            )
+    return pl.concat(parts)
 
 
 def _parts(snapshot: Snapshot) -> Iterator[_Part]:
@@ -181,21 +172,13 @@ def _lines(table: Table, name: str, rows: pl.DataFrame) -> tuple[str, ...]:
 
 def _verified(part: _Part) -> _Read:
     table, at = part.snapshot.table, part.snapshot
-    frames = [_rows_left(at, file) for file in part.files]
-    damaged = tuple(
-        f"{table.name}/{file.path}"
-        for file, frame in zip(part.files, frames, strict=True)
-        if file.is_until(at.until) and file.digest not in (None, frame_digest(table, frame))
-    )
-    return _Read(_lines(table, part.name, pl.concat(frames)), damaged)
-
-
-def _rows_left(snapshot: Snapshot, file: DataFile) -> pl.DataFrame:
-    """The rows of a file; none if it cannot be read: no written file has their digest."""
-    try:
-        return rows_of(snapshot, (file,))
-    except DamagedError:
-        return snapshot.table.stored.empty()
+    frames, damaged = [table.stored.empty()], []
+    for file in part.files:
+        try:
+            frames.append(verified_rows(at, (file,)))
+        except DamagedError:
+            damaged.append(f"{table.name}/{file.path}")
+    return _Read(_lines(table, part.name, pl.concat(frames)), tuple(damaged))
 
 
 def _sha256(lines: list[str]) -> str:

@@ -31,7 +31,7 @@ def control_groups(
         root: where the system shows its control groups.
         own: file that lists the control groups of this process.
     """
-    for line in _text(own).splitlines():
+    for line in text_of(own).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
@@ -44,16 +44,17 @@ def control_groups(
 
 def _limit(folder: Path) -> list[int]:
     """Processor time of a group in a period, divided by the period; empty without a limit."""
-    quota, _, period = _text(folder / "cpu.max").partition(" ")
+    quota, _, period = text_of(folder / "cpu.max").partition(" ")
     if not period:
-        quota, period = (_text(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
-    if not quota.strip().isdecimal() or not period.strip().isdecimal():
+        quota, period = (text_of(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+    if not quota.isdecimal() or not period.isdecimal():
         return []
     return [-(-int(quota) // int(period))]
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return a file's text without white space around it; empty if it cannot be read."""
     try:
-        return path.read_text()
+        return path.read_text().strip()
     except OSError:
         return ""

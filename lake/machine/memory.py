@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from lake.machine.cores import control_groups
+from lake.machine.cores import control_groups, text_of
 
 _MEMINFO = Path("/proc/meminfo")
 _KIB = 1024
@@ -18,9 +18,8 @@ def memory() -> int | None:
 
 
 def _available() -> list[int]:
-    try:
-        lines = _MEMINFO.read_text().splitlines()
-    except OSError:
+    lines = text_of(_MEMINFO).splitlines()
+    if not lines:
         # macOS has no such file; it reports the total memory, not the free memory.
         return [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     return [int(line.split()[1]) * _KIB for line in lines if line.startswith("MemAvailable:")]
@@ -29,17 +28,5 @@ def _available() -> list[int]:
 def _limits() -> list[int]:
     """The limits of this process's control groups, of either version, and of their parents."""
     names = ("memory.max", "memory.limit_in_bytes")
-    texts = [
-        text
-        for folder in control_groups("memory")
-        for name in names
-        if (text := _text(folder / name))
-    ]
+    texts = [text_of(folder / name) for folder in control_groups("memory") for name in names]
     return [int(text) for text in texts if text.isdecimal()]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

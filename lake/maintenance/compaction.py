@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lake.carry_tables import CARRY, REJECTED
-from lake.errors import ConflictError, LakeError
+from lake.commit import retrying
+from lake.errors import LakeError
 from lake.files.parquet import DataFile
 from lake.files.slices import file_month
 from lake.history.fingerprint import verified_rows
@@ -21,7 +22,6 @@ from lake.tables import BUILDS, CURATED, RAW
 MOST_ROWS = 1_048_576
 # Rows rewritten between two commits; a kill loses at most the work for these.
 _ROWS_PER_COMMIT = 5_000_000
-# A concurrent build may replace some of the files; each try makes progress.
 _TRIES = 5
 # Tables that grow by small files; a build or a batch replaces the other tables as a whole.
 GROWING = (
@@ -63,9 +63,13 @@ def groups(files: Iterable[DataFile], most_rows: int = MOST_ROWS) -> list[tuple[
     return found
 
 
-def planned(snapshot: Snapshot) -> Compacted:
-    """Return what a compaction of a table would do."""
-    chosen = list(_groups(snapshot))
+def planned(lake: Lake) -> Compacted:
+    """Return what a compaction would do.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    chosen = [group for table in GROWING for group in _groups(lake.snapshot(table))]
     return Compacted(
         files_before=sum(len(group) for group in chosen),
         files_after=len(chosen),
@@ -91,17 +95,10 @@ def compact(
         LakeError: the lake cannot be read or written, or a file is damaged.
         ConflictError: other writers kept replacing the same files.
     """
-    done = Compacted()
-    total = sum(planned(lake.snapshot(table)).files_after for table in GROWING)
+    done, total = Compacted(), planned(lake).files_after
     for table in GROWING:
-        for attempt in range(_TRIES):
-            try:
-                _all(lake, table, program, done, lambda count: report(count, total))
-            except ConflictError:
-                if attempt == _TRIES - 1:
-                    raise
-                continue
-            break
+        # A concurrent build may replace some of the files; each try makes progress.
+        retrying(_TRIES)(_all, lake, table, program, done, lambda count: report(count, total))
     return done
 
 
@@ -154,7 +151,7 @@ def _commit(
     removed = [file for group, _ in swaps for file in group]
     added = [file for _, file in swaps]
     info = {"program": program, "maintenance": "compaction"}
-    lake.commit(base, added, info, removing=removed, counters={}, is_change=False)
+    lake.commit(base, added, info, removing=removed, is_change=False)
     done.files_before += len(removed)
     done.files_after += len(added)
     done.rows += sum(file.rows for file in added)

@@ -11,7 +11,7 @@ from lake.errors import UsageError
 from lake.lake import Lake
 from lake.library_errors import explained
 from lake.location.urls import is_local
-from lake.maintenance.compaction import GROWING, Compacted, compact, planned
+from lake.maintenance.compaction import Compacted, compact, planned
 from lake.properties.table_properties import KEPT_HOURS
 
 _HOUR = timedelta(hours=1)
@@ -62,16 +62,7 @@ def maintain(
             "yet, or to a running reader. Nothing was deleted. If no other command uses this lake, "
             "--unsafe deletes them."
         )
-    if dry:
-        plans = [planned(lake.snapshot(table)) for table in GROWING]
-        compacted = Compacted(
-            sum(p.files_before for p in plans),
-            sum(p.files_after for p in plans),
-            sum(p.rows for p in plans),
-        )
-    else:
-        compacted = compact(lake, program, report)
-    done = Maintained(compacted)
+    done = Maintained(planned(lake) if dry else compact(lake, program, report))
     for name, snapshot in lake.snapshots().items():
         if snapshot.delta is None:
             continue

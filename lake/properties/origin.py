@@ -26,10 +26,6 @@ def origin_of(lake: Lake) -> str | None:
 def check_origin(lake: Lake, origin: str) -> None:
     """Refuse data of an exchange other than the lake's.
 
-    Args:
-        lake: to write to.
-        origin: exchange of the data.
-
     Raises:
         UsageError: the lake holds another exchange's data.
         LakeError: the lake cannot be read.

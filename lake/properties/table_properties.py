@@ -33,11 +33,6 @@ PROPERTIES = {
 def check(table: str, uri: str, properties: Mapping[str, str | None]) -> None:
     """Refuse a table with another schema version: its rows may have another meaning.
 
-    Args:
-        table: its name.
-        uri: of the table.
-        properties: of the table.
-
     Raises:
         LakeError: an earlier or a newer basislake wrote the table.
     """

@@ -83,7 +83,7 @@ class DuckFiles(AbstractFileSystem):  # type: ignore[misc]
         """Open a file for reading.
 
         Raises:
-            LakeError: it cannot be read; so do its reads.
+            LakeError: the file cannot be opened. Reads and seeks of the file raise it, too.
         """
         return _File(self, self._path(path))
 

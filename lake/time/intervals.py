@@ -28,12 +28,6 @@ def floor_minute(time: datetime) -> datetime:
     return time.replace(second=0, microsecond=0)
 
 
-def ceil_minute(time: datetime) -> datetime:
-    """The first start of a minute that is not before the time."""
-    floored = floor_minute(time)
-    return floored if floored == time else floored + MINUTE
-
-
 def clip(span: Span, limits: Span) -> Span:
     """The part of the span inside the limits; empty (start >= end) if they do not overlap."""
     return Span(max(span.start, limits.start), min(span.end, limits.end))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import TypeAlias
 
 import polars as pl
 
@@ -15,37 +15,9 @@ DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Steps(Protocol):
-    """A division of time into steps, each of which one row may cover."""
-
-    def floor(self, time: datetime) -> datetime:
-        """Return the start of the step that contains a time."""
-        ...
-
-    def ceil(self, time: datetime) -> datetime:
-        """Return the first start of a step that is not before a time."""
-        ...
-
-    def spans(self, starts: pl.Series) -> list[Span]:
-        """Return steps as maximal spans, given their sorted and distinct starts."""
-        ...
-
-    def windows(self, needed: Iterable[Span]) -> list[Span]:
-        """Cover spans of whole steps with the fewest windows, each fetched by one call."""
-        ...
-
-    def count(self, spans: Iterable[Span]) -> int:
-        """Return the number of steps in disjoint spans of whole steps."""
-        ...
-
-    def selected(self, span: Span) -> Span:
-        """Return the steps whose rows belong to a selected span."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class EqualSteps:
-    """Steps of one length.
+    """Steps of one length, each of which one row may cover.
 
     Attributes:
         length: of a step.
@@ -60,17 +32,17 @@ class EqualSteps:
     by_end: bool = False
 
     def floor(self, time: datetime) -> datetime:
-        """See `Steps`."""
+        """Return the start of the step that contains a time."""
         origin = _EPOCH + self.offset
         return origin + (time - origin) // self.length * self.length
 
     def ceil(self, time: datetime) -> datetime:
-        """See `Steps`."""
+        """Return the first start of a step that is not before a time."""
         floored = self.floor(time)
         return floored if floored == time else floored + self.length
 
     def spans(self, starts: pl.Series) -> list[Span]:
-        """See `Steps`."""
+        """Return steps as maximal spans, given their sorted and distinct starts."""
         if starts.is_empty():
             return []
         whole = Span(starts[0], starts[-1] + self.length)
@@ -82,7 +54,7 @@ class EqualSteps:
         return [Span(start, end + self.length) for start, end in pairs]
 
     def windows(self, needed: Iterable[Span]) -> list[Span]:
-        """See `Steps`.
+        """Cover spans of whole steps with the fewest windows, each fetched by one call.
 
         Windows are sorted and disjoint, contain every needed step, and start and end with one.
         Short holes between needed steps are covered too if that saves a call, so the windows tile
@@ -103,11 +75,11 @@ class EqualSteps:
         return result
 
     def count(self, spans: Iterable[Span]) -> int:
-        """See `Steps`."""
+        """Return the number of steps in disjoint spans of whole steps."""
         return sum(max(0, (span.end - span.start) // self.length) for span in spans)
 
     def selected(self, span: Span) -> Span:
-        """See `Steps`: those whose label is in the span; a label by the end in `(start, end]`."""
+        """Return the steps whose label is in a span; a label by the end in `(start, end]`."""
         edge = self.floor if self.by_end else self.ceil
         return Span(edge(span.start), edge(span.end))
 
@@ -116,30 +88,32 @@ class Months:
     """Calendar months, each of which is a window."""
 
     def floor(self, time: datetime) -> datetime:
-        """See `Steps`."""
+        """See `EqualSteps`."""
         return month_of(time)
 
     def ceil(self, time: datetime) -> datetime:
-        """See `Steps`."""
+        """See `EqualSteps`."""
         floored = month_of(time)
         return floored if floored == time else month_span(floored).end
 
     def spans(self, starts: pl.Series) -> list[Span]:
-        """See `Steps`."""
+        """See `EqualSteps`."""
         return merge(month_span(start) for start in starts)
 
     def windows(self, needed: Iterable[Span]) -> list[Span]:
-        """See `Steps`."""
+        """See `EqualSteps`."""
         return [month_span(month) for span in merge(needed) for month in months_in(span)]
 
     def count(self, spans: Iterable[Span]) -> int:
-        """See `Steps`."""
+        """See `EqualSteps`."""
         return len(self.windows(spans))
 
     def selected(self, span: Span) -> Span:
-        """See `Steps`: the whole months in the span."""
+        """See `EqualSteps`: the whole months in the span."""
         return Span(self.ceil(span.start), self.floor(span.end))
 
+
+Steps: TypeAlias = EqualSteps | Months
 
 # A call returns at most 5,001 candles; of more it silently returns the newest. Deribit documents
 # no limit: a call for 10,400 minutes returned the newest 5,001.

@@ -2,7 +2,7 @@
 
 from lake.query.views.clock import DAY_US, EXACT, HOURS_PER_YEAR
 from lake.query.views.curves import COIN
-from lake.query.views.declaration import Parameter, View, columns_of
+from lake.query.views.declaration import Parameter, View, columns_of, optional
 from lake.query.views.rates import annualised, basis_pct
 from lake.table import Column, Type
 from lake.tables import CANDLES, INSTRUMENTS
@@ -15,47 +15,37 @@ _END = f"({_MINUTE} + INTERVAL 1 MINUTE)"
 _HOUR = f"date_trunc('hour', {_END})"
 
 
-def _price(name: str, meaning: str) -> Column:
-    return Column(name, Type.FLOAT, meaning, "quote per base", nullable=True)
-
-
-def _rate(name: str, meaning: str, unit: str = "percent a year") -> Column:
-    return Column(name, Type.FLOAT, meaning, unit, nullable=True)
-
-
 COLUMNS = (
     COIN,
     *columns_of(INSTRUMENTS, "instrument", "term"),
     Column("expires_at", Type.TIME, "expiry, exclusive", "UTC"),
     *columns_of(CANDLES, "ts"),
     Column("days_to_expiry", Type.FLOAT, "expires_at - ts", "days"),
-    _price("future_close", "close of the future's minute"),
-    _price("perpetual_close", "close of the perpetual's minute"),
-    _rate("perpetual_basis_pct", "basis against the perpetual", "percent"),
-    _rate("perpetual_apr_pct", "basis against the perpetual, annualised"),
+    optional("future_close", "close of the future's minute", "quote per base"),
+    optional("perpetual_close", "close of the perpetual's minute", "quote per base"),
+    optional("perpetual_basis_pct", "basis against the perpetual", "percent"),
+    optional("perpetual_apr_pct", "basis against the perpetual, annualised", "percent a year"),
     Column("index_hour_end", Type.TIME, "end of the last full hour", "UTC"),
-    _price("index_price", "index at index_hour_end"),
-    _rate("index_basis_pct", "basis against the index", "percent"),
-    _rate("index_apr_pct", "basis against the index, annualised"),
+    optional("index_price", "index at index_hour_end", "quote per base"),
+    optional("index_basis_pct", "basis against the index", "percent"),
+    optional("index_apr_pct", "basis against the index, annualised", "percent a year"),
     *(
-        _rate(f"funding_{n}d_pct", f"funding of the {n} days before, annualised")
+        optional(
+            f"funding_{n}d_pct", f"funding of the {n} days before, annualised", "percent a year"
+        )
         for n in TRAILING_DAYS
     ),
     *(
-        _rate(f"less_funding_{n}d_pct", f"perpetual_apr_pct - funding_{n}d_pct")
+        optional(
+            f"less_funding_{n}d_pct", f"perpetual_apr_pct - funding_{n}d_pct", "percent a year"
+        )
         for n in TRAILING_DAYS
     ),
-    Column(
-        "open_interest",
-        Type.FLOAT,
-        "position of the newest settlement",
-        "USD, of inverse contracts",
-        nullable=True,
-    ),
-    Column("settled_at", Type.TIME, "time of that settlement", "UTC", nullable=True),
-    Column("future_traded", Type.BOOL, "whether the future traded in the minute", nullable=True),
-    Column("suspect", Type.BOOL, "whether a warning rule flagged either leg", nullable=True),
-    Column("reason", Type.TEXT, "what is missing if a column is null", nullable=True),
+    optional("open_interest", "position of the newest settlement", "USD, of inverse contracts"),
+    optional("settled_at", "time of that settlement", "UTC", kind=Type.TIME),
+    optional("future_traded", "whether the future traded in the minute", kind=Type.BOOL),
+    optional("suspect", "whether a warning rule flagged either leg", kind=Type.BOOL),
+    optional("reason", "what is missing if a column is null", kind=Type.TEXT),
 )
 
 

@@ -1,6 +1,6 @@
 """Views of missing data: candles that the lake lacks, and minutes without a basis."""
 
-from lake.query.views.declaration import View, columns_of
+from lake.query.views.declaration import View, columns_of, optional
 from lake.table import Column, Type
 from lake.tables import CANDLES, COVERAGE
 
@@ -40,11 +40,10 @@ GAPS = View(
         *columns_of(CANDLES, "instrument"),
         *columns_of(COVERAGE, "start", "end", "minutes"),
         Column("status", Type.TEXT, "missing, failed or never_asked"),
-        Column(
+        optional(
             "venue_silent",
-            Type.BOOL,
             "whether no other instrument has a candle in the interval; null without an answer",
-            nullable=True,
+            kind=Type.BOOL,
         ),
     ),
     sql="""

@@ -1,7 +1,7 @@
 """Views of the nearest two futures as one series each, and of the rolls between contracts."""
 
 from lake.query.views.curves import COIN
-from lake.query.views.declaration import Parameter, View, columns_of
+from lake.query.views.declaration import Parameter, View, columns_of, optional
 from lake.table import Column, Type
 from lake.tables import BASIS
 
@@ -19,21 +19,17 @@ _HELD = (
         "future_traded",
         "perpetual_traded",
     ),
-    Column(
+    optional(
         "rolled_from",
-        Type.TEXT,
         "instrument in this position before, in a minute of a roll; else null",
-        nullable=True,
+        kind=Type.TEXT,
     ),
 )
-_REASON = Column(
+_REASON = optional(
     "reason",
-    Type.TEXT,
-    (
-        "expired; moved_up (the next is now the front); nearer (one with an earlier expiry was "
-        "listed); absent (the contract before has no basis in this minute)"
-    ),
-    nullable=True,
+    "expired; moved_up (the next is now the front); nearer (one with an earlier expiry was "
+    "listed); absent (the contract before has no basis in this minute)",
+    kind=Type.TEXT,
 )
 
 CONTINUOUS_BETWEEN = View(
@@ -49,7 +45,7 @@ CONTINUOUS_BETWEEN = View(
     source="Tables `basis` and `instruments`; the usual unadjusted series by nearest expiry.",
     columns=(
         *_HELD,
-        Column("from_ts", Type.TIME, "minute of the row before, at a roll", "UTC", nullable=True),
+        optional("from_ts", "minute of the row before, at a roll", "UTC", kind=Type.TIME),
         _REASON,
     ),
     sql="""

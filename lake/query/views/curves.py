@@ -1,6 +1,6 @@
 """Views of the basis across expiries in one minute: the term structure."""
 
-from lake.query.views.declaration import Parameter, View, columns_of
+from lake.query.views.declaration import Parameter, View, columns_of, optional
 from lake.query.views.rates import annualised, basis_pct
 from lake.table import Column, Type
 from lake.tables import BASIS, INSTRUMENTS
@@ -11,15 +11,12 @@ LOOK_BACK_DAYS = 30
 
 
 def _minutes_ago(leg: str) -> Column:
-    return Column(
+    return optional(
         f"{leg}_traded_minutes_ago",
-        Type.INT,
-        (
-            f"minutes since the {leg} last traded, 0 in a minute with a trade; null without a "
-            f"trade in {LOOK_BACK_DAYS} days"
-        ),
+        f"minutes since the {leg} last traded, 0 in a minute with a trade; null without a "
+        f"trade in {LOOK_BACK_DAYS} days",
         "minutes",
-        nullable=True,
+        kind=Type.INT,
     )
 
 
@@ -41,26 +38,14 @@ _COLUMNS = (
     _minutes_ago("future"),
     _minutes_ago("perpetual"),
     *columns_of(BASIS, "market_structure", "suspect"),
-    Column(
-        "index_price",
-        Type.FLOAT,
-        "index at the last full hour by the end of the minute",
-        "quote per base",
-        nullable=True,
+    optional(
+        "index_price", "index at the last full hour by the end of the minute", "quote per base"
     ),
-    Column(
-        "index_basis_pct",
-        Type.FLOAT,
-        "(future_close - index_price) / index_price x 100",
-        "percent",
-        nullable=True,
-    ),
-    Column(
+    optional("index_basis_pct", "(future_close - index_price) / index_price x 100", "percent"),
+    optional(
         "index_apr_pct",
-        Type.FLOAT,
         "index_basis_pct x 365 / days_to_expiry; null like annualised_pct",
         "percent a year",
-        nullable=True,
     ),
 )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lake.table import Column, Table
+from lake.table import Column, Table, Type
 
 
 class Parameter(NamedTuple):
@@ -63,3 +63,8 @@ def columns_of(table: Table, *names: str) -> tuple[Column, ...]:
     """Return columns that a view passes on from a table, in the order given."""
     declared = {column.name: column for column in table.columns}
     return tuple(declared[name] for name in names)
+
+
+def optional(name: str, meaning: str, unit: str = "", kind: Type = Type.FLOAT) -> Column:
+    """Return a column that may be null."""
+    return Column(name, kind, meaning, unit, nullable=True)

@@ -4,7 +4,7 @@ gaps of its rolls, and the series adjusted for them.
 
 from lake.contract_terms import DATED_TERMS
 from lake.query.views.curves import COIN
-from lake.query.views.declaration import Parameter, View, columns_of
+from lake.query.views.declaration import Parameter, View, columns_of, optional
 from lake.table import Column, Type
 from lake.tables import BASIS
 
@@ -15,12 +15,8 @@ _PARAMETERS = (
     Parameter("term", _TERMS, "'quarterly'"),
     Parameter("roll_days", "days before the expiry at which the series rolls, 0 or more", "5"),
 )
-_GAP = Column(
-    "gap",
-    Type.FLOAT,
-    "to_close - from_close of `rolls_by`, in a minute of a roll; else null",
-    "quote per base",
-    nullable=True,
+_GAP = optional(
+    "gap", "to_close - from_close of `rolls_by`, in a minute of a roll; else null", "quote per base"
 )
 
 FRONT_BY = View(
@@ -82,24 +78,17 @@ ROLLS_BY = View(
         *columns_of(BASIS, "ts"),
         Column("from_instrument", Type.TEXT, "contract before"),
         Column("to_instrument", Type.TEXT, "contract from this minute on"),
-        Column("gap_ts", Type.TIME, "minute of the two closes", "UTC", nullable=True),
+        optional("gap_ts", "minute of the two closes", "UTC", kind=Type.TIME),
         *(
-            Column(
-                f"{leg}_close",
-                Type.FLOAT,
-                f"close of {leg}_instrument at gap_ts",
-                "quote per base",
-                nullable=True,
-            )
+            optional(f"{leg}_close", f"close of {leg}_instrument at gap_ts", "quote per base")
             for leg in ("from", "to")
         ),
-        Column("gap", Type.FLOAT, "to_close - from_close", "quote per base", nullable=True),
-        Column("ratio", Type.FLOAT, "to_close / from_close", nullable=True),
-        Column(
+        optional("gap", "to_close - from_close", "quote per base"),
+        optional("ratio", "to_close / from_close"),
+        optional(
             "both_traded",
-            Type.BOOL,
             "whether both traded in that minute and neither is suspect",
-            nullable=True,
+            kind=Type.BOOL,
         ),
     ),
     sql="""
@@ -169,11 +158,8 @@ CONTINUOUS_BY = View(
             "perpetual_traded",
             "suspect",
         ),
-        Column(
-            "rolled_from",
-            Type.TEXT,
-            "contract before, in a minute of a roll; else null",
-            nullable=True,
+        optional(
+            "rolled_from", "contract before, in a minute of a roll; else null", kind=Type.TEXT
         ),
         _GAP,
     ),
@@ -192,20 +178,8 @@ CONTINUOUS_BY = View(
 _ADJUSTED_COLUMNS = (
     COIN,
     *columns_of(BASIS, "ts", "instrument", "future_close"),
-    Column(
-        "difference_close",
-        Type.FLOAT,
-        "future_close + the gaps of all later rolls",
-        "quote per base",
-        nullable=True,
-    ),
-    Column(
-        "ratio_close",
-        Type.FLOAT,
-        "future_close x the ratios of all later rolls",
-        "quote per base",
-        nullable=True,
-    ),
+    optional("difference_close", "future_close + the gaps of all later rolls", "quote per base"),
+    optional("ratio_close", "future_close x the ratios of all later rolls", "quote per base"),
     *columns_of(BASIS, "future_traded", "suspect"),
 )
 

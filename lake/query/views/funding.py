@@ -2,25 +2,19 @@
 
 from lake.carry_tables import FUNDING, FUNDING_TOTALS
 from lake.query.views.clock import HOUR_US, HOURS_PER_YEAR, start_of_day
-from lake.query.views.declaration import View, columns_of
+from lake.query.views.declaration import View, columns_of, optional
 from lake.table import Column, Type
 
 _FIGURES = (
     Column("hours", Type.INT, "rows of `funding` in the period", "hours"),
     Column("missing_hours", Type.INT, "hours of the period that `funding` lacks", "hours"),
-    Column(
+    optional(
         "sum_interest_1h",
-        Type.FLOAT,
         "sum of interest_1h; null if no hour is stored",
         "fraction of the notional",
-        nullable=True,
     ),
-    Column(
-        "annualised_pct",
-        Type.FLOAT,
-        "the sum as an annual rate; null if no hour is stored",
-        "percent a year",
-        nullable=True,
+    optional(
+        "annualised_pct", "the sum as an annual rate; null if no hour is stored", "percent a year"
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from lake.query.views.clock import MINUTE_US
 from lake.query.views.curves import COIN
-from lake.query.views.declaration import Parameter, View, columns_of
+from lake.query.views.declaration import Parameter, View, columns_of, optional
 from lake.query.views.premium import INDEX_QUOTES_SQL
 from lake.table import Column, Type
 from lake.tables import BASIS
@@ -16,31 +16,26 @@ _COLUMNS = (
     COIN,
     *columns_of(BASIS, "ts"),
     Column("days", Type.INT, f"distance: {', '.join(map(str, MATURITY_DAYS))}", "days"),
-    Column(
+    optional(
         "annualised_pct",
-        Type.FLOAT,
         "simple annualised basis at the distance; null if a leg is missing",
         "percent a year",
-        nullable=True,
     ),
-    Column(
+    optional(
         "nearer",
-        Type.TEXT,
         "future that expires last within the distance; for `nearest`, the chosen future",
-        nullable=True,
+        kind=Type.TEXT,
     ),
-    Column(
+    optional(
         "farther",
-        Type.TEXT,
         "future that expires first at the distance or beyond; for `nearest`, the chosen future",
-        nullable=True,
+        kind=Type.TEXT,
     ),
-    Column(
+    optional(
         "all_traded",
-        Type.BOOL,
         "whether both futures, and the perpetual if it is the reference, traded in the minute; "
         "null with annualised_pct",
-        nullable=True,
+        kind=Type.BOOL,
     ),
 )
 

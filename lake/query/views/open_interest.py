@@ -3,15 +3,11 @@
 from lake.carry_tables import SETTLEMENTS
 from lake.query.views.clock import DAY_US, LAST_MINUTE_US, MINUTE_US, start_of_day
 from lake.query.views.curves import COIN
-from lake.query.views.declaration import Parameter, View, columns_of
+from lake.query.views.declaration import Parameter, View, columns_of, optional
 from lake.table import Column, Type
 
 _DAY = Column("ts", Type.TIME, "08:00 of the day", "UTC")
 _USD = "USD, of inverse contracts"
-
-
-def _rate(name: str, meaning: str) -> Column:
-    return Column(name, Type.FLOAT, meaning, "percent a year", nullable=True)
 
 
 OPEN_INTEREST_DAILY = View(
@@ -61,14 +57,14 @@ WEIGHTED_BASIS_DAILY = View(
     columns=(
         COIN,
         _DAY,
-        _rate("by_open_interest_pct", "mean weighted by open interest"),
-        _rate("by_cost_pct", "mean weighted by traded cost"),
-        _rate("equally_pct", "mean with equal weights"),
+        optional("by_open_interest_pct", "mean weighted by open interest", "percent a year"),
+        optional("by_cost_pct", "mean weighted by traded cost", "percent a year"),
+        optional("equally_pct", "mean with equal weights", "percent a year"),
         Column("futures", Type.INT, "futures in the mean", "futures"),
         Column(
             "without_open_interest", Type.INT, "futures without stored open interest", "futures"
         ),
-        Column("open_interest", Type.FLOAT, "sum of the weights", _USD, nullable=True),
+        optional("open_interest", "sum of the weights", _USD),
         Column("cost", Type.FLOAT, "sum of the weights", "quote currency"),
     ),
     sql=f"""

@@ -2,7 +2,7 @@
 
 from lake.carry_tables import FUNDING
 from lake.query.views.clock import DAY_US, DAYS_PER_YEAR, HOUR_US, MINUTE_US
-from lake.query.views.declaration import View, columns_of
+from lake.query.views.declaration import View, columns_of, optional
 from lake.query.views.rates import annualised, basis_pct
 from lake.table import Column, Type
 from lake.tables import BASIS
@@ -11,12 +11,10 @@ _HOUR_END = Column(
     "hour_end", Type.TIME, "end of the hour: one minute after `ts` of its last", "UTC"
 )
 _INDEX = Column("index_price", Type.FLOAT, "index at the end of the hour", "quote per base")
-_MAY_LACK = Column(
+_MAY_LACK = optional(
     "index_price",
-    Type.FLOAT,
     "index at the end of the hour; null if no row of `funding` has it",
     "quote per base",
-    nullable=True,
 )
 
 INDEX_HOURLY = View(
@@ -51,17 +49,9 @@ PERPETUAL_PREMIUM = View(
     source="Tables `funding` (index) and `candles` (including suspect ones). Reference: the index.",
     columns=(
         *columns_of(FUNDING, "instrument", "hour_end"),
-        Column(
-            "close",
-            Type.FLOAT,
-            "perpetual's close; null without a candle",
-            "quote per base",
-            nullable=True,
-        ),
+        optional("close", "perpetual's close; null without a candle", "quote per base"),
         _INDEX,
-        Column(
-            "premium_pct", Type.FLOAT, "premium; null without a candle", "percent", nullable=True
-        ),
+        optional("premium_pct", "premium; null without a candle", "percent"),
     ),
     sql=f"""
         WITH closes AS (
@@ -120,11 +110,11 @@ INDEX_BASIS = View(
         _HOUR_END,
         *columns_of(BASIS, "future_close"),
         _MAY_LACK,
-        Column("basis", Type.FLOAT, "future_close - index_price", "quote per base", nullable=True),
-        Column("basis_pct", Type.FLOAT, "basis / index_price x 100", "percent", nullable=True),
+        optional("basis", "future_close - index_price", "quote per base"),
+        optional("basis_pct", "basis / index_price x 100", "percent"),
         Column("days_to_expiry", Type.FLOAT, "expires_at - hour_end", "days"),
         *(
-            Column(f"{name}_pct", Type.FLOAT, meaning, "percent a year", nullable=True)
+            optional(f"{name}_pct", meaning, "percent a year")
             for name, meaning in (
                 ("apr", "simple annual rate"),
                 ("apy", "annual rate, compounded"),

@@ -1,7 +1,7 @@
 """Views that compare fetched data with a second source, and name the differences."""
 
 from lake.carry_tables import FUNDING, FUNDING_TOTALS
-from lake.query.views.declaration import View, columns_of
+from lake.query.views.declaration import View, columns_of, optional
 from lake.table import Column, Type
 from lake.tables import INSTRUMENTS, SUPERSEDED
 
@@ -50,12 +50,12 @@ FUNDING_PROOF = View(
         Column("hours", Type.INT, "rows of `funding` in the month", "hours"),
         Column("expected_hours", Type.INT, "hours that the month should have", "hours"),
         Column("sum_interest_1h", Type.FLOAT, "sum of interest_1h over those hours", _SHARE),
-        Column("total", Type.FLOAT, "as the exchange sums it", _SHARE, nullable=True),
-        Column("difference", Type.FLOAT, "total - sum_interest_1h", _SHARE, nullable=True),
+        optional("total", "as the exchange sums it", _SHARE),
+        optional("difference", "total - sum_interest_1h", _SHARE),
         Column("proved", Type.BOOL, "whether both agree and no hour is absent"),
         Column("rejected_hours", Type.INT, "hours whose row was rejected", "hours"),
         Column("unlisted_hours", Type.INT, "hours of which the exchange has no row", "hours"),
-        Column("reason", Type.TEXT, "why it is not proved", nullable=True),
+        optional("reason", "why it is not proved", kind=Type.TEXT),
     ),
     sql=f"""
         WITH received AS (
@@ -220,18 +220,12 @@ DELIVERY_PROOF = View(
     ),
     columns=(
         *columns_of(INSTRUMENTS, "instrument"),
-        Column("expires_at", Type.TIME, "expiry from the record", "UTC", nullable=True),
-        Column("settlement_price", Type.FLOAT, "by `settlements`", "quote per base", nullable=True),
-        Column("delivery_price", Type.FLOAT, "by `deliveries`", "quote per base", nullable=True),
-        Column(
-            "difference",
-            Type.FLOAT,
-            "settlement_price - delivery_price",
-            "quote per base",
-            nullable=True,
-        ),
+        optional("expires_at", "expiry from the record", "UTC", kind=Type.TIME),
+        optional("settlement_price", "by `settlements`", "quote per base"),
+        optional("delivery_price", "by `deliveries`", "quote per base"),
+        optional("difference", "settlement_price - delivery_price", "quote per base"),
         Column("proved", Type.BOOL, "whether both are stored and agree"),
-        Column("reason", Type.TEXT, "why it is not proved", nullable=True),
+        optional("reason", "why it is not proved", kind=Type.TEXT),
     ),
     sql=f"""
         WITH sound AS (

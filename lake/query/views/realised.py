@@ -9,19 +9,10 @@ from lake.query.views.clock import (
     LAST_MINUTE_US,
     MINUTE_US,
 )
-from lake.query.views.declaration import View, columns_of
+from lake.query.views.declaration import View, columns_of, optional
 from lake.query.views.rates import basis_pct
 from lake.table import Column, Type
 from lake.tables import INSTRUMENTS
-
-
-def _price(name: str, meaning: str) -> Column:
-    return Column(name, Type.FLOAT, meaning, "quote per base", nullable=True)
-
-
-def _percent(name: str, meaning: str, unit: str = "percent of the perpetual_close") -> Column:
-    return Column(name, Type.FLOAT, meaning, unit, nullable=True)
-
 
 REALISED_CARRY = View(
     name="realised_carry",
@@ -48,16 +39,20 @@ REALISED_CARRY = View(
         *columns_of(INSTRUMENTS, "instrument"),
         Column("entry", Type.TIME, "08:00 of a day in the future's life", "UTC"),
         Column("days", Type.FLOAT, "expires_at - entry", "days"),
-        _price("future_close", "F: the future's close at entry"),
-        _price("perpetual_close", "P: the perpetual's close at entry"),
-        _price("delivery_price", "D: delivery price of the future"),
-        _price("perpetual_last", "P_T: the perpetual's close at the expiry"),
-        _percent("locked_pct", "basis at entry"),
-        _percent("gross_pct", "profit of both legs, before funding"),
-        _percent("funding_pct", "funding that the long perpetual paid"),
-        _percent("net_pct", "profit after funding"),
-        _percent("net_apr_pct", "profit after funding, annualised", "percent a year"),
-        Column("reason", Type.TEXT, "what is missing if a column is null", nullable=True),
+        optional("future_close", "F: the future's close at entry", "quote per base"),
+        optional("perpetual_close", "P: the perpetual's close at entry", "quote per base"),
+        optional("delivery_price", "D: delivery price of the future", "quote per base"),
+        optional("perpetual_last", "P_T: the perpetual's close at the expiry", "quote per base"),
+        optional("locked_pct", "basis at entry", "percent of the perpetual_close"),
+        optional(
+            "gross_pct", "profit of both legs, before funding", "percent of the perpetual_close"
+        ),
+        optional(
+            "funding_pct", "funding that the long perpetual paid", "percent of the perpetual_close"
+        ),
+        optional("net_pct", "profit after funding", "percent of the perpetual_close"),
+        optional("net_apr_pct", "profit after funding, annualised", "percent a year"),
+        optional("reason", "what is missing if a column is null", kind=Type.TEXT),
     ),
     sql=f"""
         WITH expired AS (

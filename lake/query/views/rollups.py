@@ -1,7 +1,7 @@
 """Views of candles and the basis, aggregated to full hours and days."""
 
 from lake.query.views.clock import DAY_STARTS_AT_HOUR, HOUR_US
-from lake.query.views.declaration import View, columns_of
+from lake.query.views.declaration import View, columns_of, optional
 from lake.table import Column, Type
 from lake.tables import BASIS, CANDLES
 
@@ -78,12 +78,8 @@ def _basis(period: str) -> View:
                 Column(f"{which}_basis_pct", Type.FLOAT, f"{which} basis_pct", "percent")
                 for which in ("first", "last", "mean", "min", "max")
             ),
-            Column(
-                "last_annualised_pct",
-                Type.FLOAT,
-                "last annualised_pct that is not null",
-                "percent a year",
-                nullable=True,
+            optional(
+                "last_annualised_pct", "last annualised_pct that is not null", "percent a year"
             ),
             Column("minutes", Type.INT, "basis rows in it", "minutes"),
             Column("both_traded_minutes", Type.INT, "minutes in which both legs traded", "minutes"),

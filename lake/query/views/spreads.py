@@ -2,7 +2,7 @@
 
 from lake.query.views.clock import DAY_US, DAYS_PER_YEAR
 from lake.query.views.curves import COIN
-from lake.query.views.declaration import Parameter, View, columns_of
+from lake.query.views.declaration import Parameter, View, columns_of, optional
 from lake.table import Column, Type
 from lake.tables import CANDLES
 
@@ -12,13 +12,7 @@ _MINUTE = "date_trunc('minute', CAST(moment AS TIMESTAMPTZ))"
 def _leg(name: str, which: str) -> tuple[Column, ...]:
     return (
         Column(f"{name}_days", Type.FLOAT, f"expiry of the {which} - ts", "days"),
-        Column(
-            f"{name}_close",
-            Type.FLOAT,
-            f"close of the {which}; null without a candle",
-            "quote per base",
-            nullable=True,
-        ),
+        optional(f"{name}_close", f"close of the {which}; null without a candle", "quote per base"),
     )
 
 
@@ -43,9 +37,9 @@ CALENDAR_SPREADS = View(
         Column("back", Type.TEXT, "future that expires next"),
         *_leg("front", "front"),
         *_leg("back", "back"),
-        Column("spread", Type.FLOAT, "back_close - front_close", "quote per base", nullable=True),
-        Column("forward_pct", Type.FLOAT, "forward rate", "percent a year", nullable=True),
-        Column("both_traded", Type.BOOL, "whether both traded in the minute", nullable=True),
+        optional("spread", "back_close - front_close", "quote per base"),
+        optional("forward_pct", "forward rate", "percent a year"),
+        optional("both_traded", "whether both traded in the minute", kind=Type.BOOL),
     ),
     sql=f"""
         WITH open_futures AS (
