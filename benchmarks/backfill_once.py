@@ -13,7 +13,7 @@ import sys
 import polars as pl
 
 from basislake import PROGRAM
-from basislake.pipeline.fetch_with_progress import fetch_logged
+from basislake.pipeline.fetch import fetch_logged
 from basislake.settings.exchange import ExchangeSettings
 from ingest.discover import discover
 from ingest.plan.selection import Selection

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from basislake.pipeline.build import build_in_engine
-from basislake.pipeline.fetch_with_progress import fetch_logged
+from basislake.pipeline.fetch import fetch_logged
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
 from benchmarks.rehearsal import exchange, machine

@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from basislake.follow.messages import round_line
-from basislake.pipeline.fetch_with_progress import totals_of
+from basislake.pipeline.fetch import totals_of
 from basislake.simulator.carry_answers import continuation_after
 from basislake.simulator.fault_forms import AnyFault, Changed, Reset, rpc_error
 from basislake.simulator.server import SimulatedExchange

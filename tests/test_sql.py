@@ -20,8 +20,7 @@ from prompt_toolkit.document import Document
 
 from basislake.cli.signals import Ended
 from basislake.output.formats import FORMATS
-from basislake.sql.completer import QueryCompleter
-from basislake.sql.shell import converse, is_whole
+from basislake.sql.shell import QueryCompleter, converse, is_whole
 from lake import Lake
 from tests.market import PROCESS, basislake
 from tests.processes import PATIENCE_S

@@ -3,15 +3,31 @@ waits for it.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import BashComplete, CompletionItem
 
 from basislake.cli.defaults import LAKE as DEFAULT_LAKE
 from ingest.deribit.instrument_records import COINS
 from lake.instrument_names import known_names
 
 _SEPARATOR = ","
+
+
+class Bash(BashComplete):
+    """Completion in bash. bash ends a word at `@`, so it would never complete @curve; and it splits
+    `--lake=./demo` into three words.
+    """
+
+    source_template: ClassVar[str] = (
+        f"{BashComplete.source_template.strip()}\nCOMP_WORDBREAKS=${{COMP_WORDBREAKS//@}}\n"
+    )
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words before the cursor, without any `=`, and the word at the cursor."""
+        words, incomplete = super().get_completion_args()
+        return [word for word in words if word != "="], incomplete
 
 
 def instruments(

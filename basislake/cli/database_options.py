@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from basislake.cli.defaults import EMBEDDED
-from basislake.cli.options import F, grouped
+from basislake.cli.options import F, grouped, setting
 from basislake.cli.parameter_types import Number
 from load.database_address import DEFAULT_SCHEMA, LOCK_WAIT_S
 
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 _LONGEST_LOCK_WAIT_S = 86_400.0
 
 
-_postgres_option = click.option(
+_postgres_option = setting(
     "--postgres",
     metavar="URI",
     envvar="BASISLAKE_POSTGRES",
-    show_envvar=True,
     default=EMBEDDED,
     help="libpq URI, or `embedded`: a PostgreSQL in the lake's folder `postgres`. Other "
     "users of this machine can see a password on the command line; use BASISLAKE_POSTGRES, "
@@ -30,11 +29,10 @@ _postgres_option = click.option(
 
 def schema_option(meaning: str) -> Callable[[F], F]:
     """Add --schema, with this help; the command gets `schema`."""
-    return click.option(
+    return setting(
         "--schema",
         metavar="NAME",
         envvar="BASISLAKE_SCHEMA",
-        show_envvar=True,
         default=DEFAULT_SCHEMA,
         help=meaning,
     )

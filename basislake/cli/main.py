@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem, add_completion_class
 
 from basislake import __version__
-from basislake.cli.bash_completion import Bash
+from basislake.cli.completion import Bash
 from basislake.cli.signals import (
     READER_GONE,
     Interruptions,

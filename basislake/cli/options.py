@@ -39,30 +39,32 @@ MOST_HOURS = 876_000
 # Lets the shell complete the path of a folder.
 FOLDERS = click.Path(file_okay=False).shell_complete
 
+# An option that the environment may set, too.
+setting = functools.partial(click.option, show_envvar=True)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def verb(command: F) -> F:
-    """Let a command, a function with the help alone, call the function of its name in the module of
-    its name in `basislake.verbs`, which is imported only then.
+def verb(command: F, module: str = "") -> F:
+    """Let a command, a function with the help alone, call the function of its name in a module of
+    `basislake.verbs`, by default that of its name, which is imported only then.
     """
 
     @functools.wraps(command)
     def run(**given: Any) -> Any:
         name = command.__name__
-        return getattr(import_module(f"basislake.verbs.{name}"), name)(**given)
+        return getattr(import_module(f"basislake.verbs.{module or name}"), name)(**given)
 
     return run  # type: ignore[return-value]
 
 
 def lake_option(command: F, meaning: str = "Folder or object-store URI of the lake") -> F:
     """Add --lake; the command gets `lake`."""
-    option = click.option(
+    option = setting(
         "--lake",
         metavar="PATH|URI",
         envvar="BASISLAKE_LAKE",
         default=DEFAULT_LAKE,
-        show_envvar=True,
         help=meaning,
         shell_complete=FOLDERS,
     )
@@ -80,47 +82,42 @@ def _opened(*, lake: str) -> "Lake":
 def exchange_options(command: F) -> F:
     """Add the settings of the exchange; the command gets `settings`."""
     options = (
-        click.option(
+        setting(
             "--exchange-url",
             "url",
             metavar="URL",
             envvar="BASISLAKE_EXCHANGE_URL",
-            show_envvar=True,
             default=WWW_URL,
             help="Base URL of active instruments and candles",
         ),
-        click.option(
+        setting(
             "--history-url",
             metavar="URL",
             envvar="BASISLAKE_HISTORY_URL",
-            show_envvar=True,
             default=HISTORY_URL,
             help="Base URL of expired instruments",
         ),
-        click.option(
+        setting(
             "--rate",
             type=CallsPerSecond(),
             metavar="auto|NUMBER",
             envvar="BASISLAKE_RATE",
-            show_envvar=True,
             default=AUTO,
             help="Candle calls per second: `auto` (as many as the exchange permits, at most "
             f"{CALLS.calls_per_second:g}), or a number; 0: no limit",
         ),
-        click.option(
+        setting(
             "--timeout",
             "timeout_s",
             type=Number(min=0, min_open=True, max=_LONGEST_TIMEOUT_S),
             envvar="BASISLAKE_TIMEOUT",
-            show_envvar=True,
             default=defaults.TIMEOUT_S,
             help="Time limit of one call, in seconds",
         ),
-        click.option(
+        setting(
             "--retries",
             type=Whole(0, _MOST_RETRIES),
             envvar="BASISLAKE_RETRIES",
-            show_envvar=True,
             default=defaults.RETRIES,
             help="Retries of a failed call",
         ),

@@ -34,7 +34,7 @@ def save(lake: Lake, evidence: Evidence, outcomes: list[Judgement], at: datetime
     document = {
         "program": PROGRAM,
         "at": at,
-        "checks": [as_json(each) for each in outcomes],
+        "checks": outcomes,
         _EVIDENCE: evidence.as_json(),
     }
     documents.put(lake, path, orjson.dumps(document, option=orjson.OPT_UTC_Z).decode())
@@ -57,15 +57,3 @@ def read(path: Path) -> Evidence:
         raise UsageError(
             f"{path} has no replies saved by `basislake doctor` of this version."
         ) from exc
-
-
-def as_json(outcome: Judgement) -> dict[str, Any]:
-    """Return an outcome as plain values."""
-    return {
-        "name": outcome.name,
-        "verdict": outcome.verdict.value,
-        "seen": outcome.seen,
-        "relied_on": outcome.relied_on,
-        "then": outcome.then,
-        "is_data_at_risk": outcome.is_data_at_risk,
-    }

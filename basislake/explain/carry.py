@@ -159,12 +159,9 @@ def explain_carry(lake: Lake, of: str, instrument: str, time: datetime) -> Carry
 
 def row_of(still: State, query: str) -> Row | None:
     """Return the first row of a query `FROM view ...`, None if there is none."""
-    connection = still.duckdb([query.split()[1].partition("(")[0]])
-    try:
+    with still.duckdb([query.split()[1].partition("(")[0]]) as connection:
         rows: list[Row] = list(duck.rows(connection, query).to_dicts())
-        return rows[0] if rows else None
-    finally:
-        connection.close()
+    return rows[0] if rows else None
 
 
 def _evidence(

@@ -1,15 +1,11 @@
 """The formulas of the views across expiries, filled with the numbers of one minute; pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from basislake.explain.basis_formulas import Step
-from basislake.explain.carry_formulas import YEARLY, Steps
+from basislake.explain.carry_formulas import YEARLY, Row, Steps
 from lake.query.views.clock import DAYS_PER_YEAR
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from basislake.follow.followed import Followed
 from basislake.follow.messages import Messages
 from ingest.follow_schedule import Schedule, is_due
 from lake.errors import LakeError, LoadError
@@ -27,18 +28,14 @@ class Work:
 
 
 class BackgroundTasks:
-    """Builds and maintenance of one run.
+    """Builds and maintenance of one run, counted in its result."""
 
-    Attributes:
-        builds: number of builds so far.
-        maintenances: number of maintenance runs so far.
-    """
-
-    def __init__(self, work: Work, schedule: Schedule, messages: Messages) -> None:
+    def __init__(
+        self, work: Work, schedule: Schedule, messages: Messages, result: Followed
+    ) -> None:
         """Make the first build and the first maintenance due at once."""
-        self.builds = 0
-        self.maintenances = 0
         self._work = work
+        self._result = result
         self._schedule = schedule
         self._messages = messages
         self._is_behind = True
@@ -56,11 +53,11 @@ class BackgroundTasks:
             self._built_at = now
             if self._is_done("build", self._work.build, "Build or load failed"):
                 self._is_behind = False
-                self.builds += 1
+                self._result.builds += 1
         if is_due(self._maintained_at, now, schedule.maintain_every):
             self._maintained_at = now
             if self._is_done("maintenance", self._work.maintain, "Maintenance failed"):
-                self.maintenances += 1
+                self._result.maintenances += 1
 
     def _is_done(self, topic: str, work: Callable[[], object], failed: str) -> bool:
         try:

@@ -94,7 +94,6 @@ class Follower:
         self._messages = Messages(say)
         self._refusals = Refusals()
         self._finish = finish
-        self._tasks = BackgroundTasks(work, schedule, self._messages)
         self._clock = clock
         self._sleep = sleep
         self._record = RunRecord(
@@ -102,6 +101,7 @@ class Follower:
         )
         log = str(self._record.log) if self._record.log else None
         self.result = Followed(run=self._record.id, log=log)
+        self._tasks = BackgroundTasks(work, schedule, self._messages, self.result)
         self._roster = Roster()
         self._chosen = selection
         self._seen = datetime.min.replace(tzinfo=UTC), clock()
@@ -147,7 +147,6 @@ class Follower:
             return self._away(exc)
         self._back()
         self._tasks.run_due(now)
-        self.result.builds, self.result.maintenances = self._tasks.builds, self._tasks.maintenances
         wait = next_fetch(now, self._schedule.fetch_every) - now
         return max(0.0, wait.total_seconds() - (self._clock() - seen_s))
 

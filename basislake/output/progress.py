@@ -26,20 +26,16 @@ class Progress:
         self._last_s = self._start_s
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Show that `done` of `total` are done."""
+        """Show `[done/total] rate, time left, note`."""
         now_s = self._clock()
         every_s = _REWRITTEN_EVERY_S if SCREEN.rewrites else _LINE_EVERY_S
         if done < total and now_s - self._last_s < every_s:
             return
         self._last_s = now_s
-        line = progress_line(done, total, now_s - self._start_s, self._unit, note)
+        seconds = now_s - self._start_s
+        rate = done / seconds if seconds > 0 else 0.0
+        left = f", {duration((total - done) / rate)} left" if rate and done < total else ""
+        line = f"[{done}/{total}] {rate:.1f} {self._unit}/s{left}{', ' + note if note else ''}"
         SCREEN.show_progress(line, is_last=done == total)
         if done == total:
             self._start_s = now_s
-
-
-def progress_line(done: int, total: int, seconds: float, unit: str, note: str = "") -> str:
-    """Return `[n/total] rate, time left, note`; pure."""
-    rate = done / seconds if seconds > 0 else 0.0
-    left = f", {duration((total - done) / rate)} left" if rate and done < total else ""
-    return f"[{done}/{total}] {rate:.1f} {unit}/s{left}{', ' + note if note else ''}"

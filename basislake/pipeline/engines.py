@@ -74,12 +74,7 @@ class Cluster:
     """
 
     def __init__(self, client: Any, clock: Callable[[], float] = time.monotonic) -> None:  # noqa: ANN401  (the library may be absent)
-        """Count the workers.
-
-        Args:
-            client: of Dask.
-            clock: monotonic seconds.
-        """
+        """Count the workers of a client of Dask; the clock gives monotonic seconds."""
         self.pool: Executor = client.get_executor(pure=False, retries=_MOST_RERUNS)
         self._client = client
         self._clock = clock

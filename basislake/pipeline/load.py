@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 from basislake.cli.defaults import EMBEDDED
 from basislake.output.pasting import called
+from basislake.output.progress import Progress
 from basislake.output.screen import say
 from basislake.output.units import duration
-from basislake.pipeline.load_checks import partition_line
 from basislake.settings.database_target import Target
 from basislake.settings.named_lake import lake_flag
 from basislake.status.status import BEHIND, is_behind
 from lake import Lake
 from lake.counted_words import counted
 from load.loader import load as load_tables
-from load.results import LoadResult
+from load.results import LoadProgress, LoadResult
 
 
 def load_logged(
@@ -49,3 +49,14 @@ def loaded(lake: Lake, uri: str, target: Target, *, full: bool = False) -> LoadR
             " it running and shows how to connect with psql."
         )
     return result
+
+
+def partition_line() -> Callable[[LoadProgress], None]:
+    """Return a function that shows a load's progress on stderr."""
+    line = Progress("partitions")
+
+    def report(progress: LoadProgress) -> None:
+        note = f"{counted(progress.rows, 'row')}, {progress.table} {progress.partition}"
+        line(progress.done, progress.total, note)
+
+    return report

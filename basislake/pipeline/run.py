@@ -9,8 +9,7 @@ from basislake.output.screen import say
 from basislake.output.units import duration, size
 from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access
-from basislake.pipeline.fetch import is_complete
-from basislake.pipeline.fetch_with_progress import fetch_logged
+from basislake.pipeline.fetch import fetch_logged, is_complete
 from basislake.pipeline.load import load_logged
 from basislake.report.make import Report, make
 from basislake.settings.database_target import Target

@@ -122,6 +122,7 @@ COVERAGE = Figure(
         },
         colours=STATUSES,
         y_title="instrument, by expiry",
+        unit="",
     ),
     is_wide=True,
 )
@@ -156,6 +157,7 @@ GAPS = Figure(
         colours=("failed", "never_asked", "missing", "venue", "no_data"),
         x_title="start of the gap, UTC",
         y_title="length, minutes",
+        unit="",
     ),
     listing=Listing(
         {"instrument": "instrument", "start": "from", "end": "until", "minutes": "minutes",

@@ -2,9 +2,12 @@
 validation of the basis, acceptance criteria.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import TypeAlias
 
 import polars as pl
 
@@ -18,6 +21,8 @@ from lake import Lake
 from lake.errors import LakeError, UsageError
 from lake.query import duck
 from load.tables import FUTURES_OHLCV
+
+_Ask: TypeAlias = Callable[[str], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,50 +54,50 @@ def evidence(lake: Lake, facts: Facts, folder: Path) -> ReportEvidence:
         LakeError: the lake cannot be read.
         OSError: the files cannot be written.
     """
-    asked = dict(_answers(lake))
-    decided = (
-        criteria.registry(asked[proofs.REGISTRY].to_dicts(), described(scope_of(lake))),
-        criteria.deliveries(asked[proofs.DELIVERIES].to_dicts()),
-        criteria.basis(
-            asked[proofs.BASIS_ORIGIN].to_dicts(), asked[proofs.BASIS_FORMULAS].to_dicts()
-        ),
-        criteria.lake_storage(asked[proofs.FUTURES_STORAGE].to_dicts()),
-        *_database(facts),
-    )
-    texts = {
-        "row_counts.txt": _text(
-            "Row counts per currency",
-            [_part(proofs.ROW_COUNTS, asked), "In PostgreSQL:", _shown("parity", facts)],
-        ),
-        "failed_instruments.txt": _text("Failed and empty instruments", [_failed(facts)]),
-        "basis_validation.txt": _text(
-            "Validation of the basis",
-            [
-                "Rows of `basis` compared with a new join of the candles:",
-                _part(proofs.BASIS_ORIGIN, asked),
-                "Values that differ from their formula, compared bit by bit:",
-                _part(proofs.BASIS_FORMULAS, asked),
-                "Distribution of the basis:",
-                _part(proofs.BASIS_RANGE, asked),
-            ],
-        ),
-        "acceptance.txt": _text(
-            "Acceptance criteria",
-            [
-                _LEGEND,
-                *(
-                    f"{c.name}: {c.verdict}\n  asks:  {c.asks}\n  found: {c.figure}"
-                    for c in decided
-                ),
-                "Futures by length and coverage:",
-                _part(proofs.REGISTRY, asked),
-                "Expired futures by the state of their delivery:",
-                _part(proofs.DELIVERIES, asked),
-                "Storage of the futures' partitions:",
-                _part(proofs.FUTURES_STORAGE, asked),
-            ],
-        ),
-    }
+    with _asking(lake) as ask:
+        decided = (
+            criteria.registry(ask(proofs.REGISTRY).to_dicts(), described(scope_of(lake))),
+            criteria.deliveries(ask(proofs.DELIVERIES).to_dicts()),
+            criteria.basis(
+                ask(proofs.BASIS_ORIGIN).to_dicts(), ask(proofs.BASIS_FORMULAS).to_dicts()
+            ),
+            criteria.lake_storage(ask(proofs.FUTURES_STORAGE).to_dicts()),
+            *_database(facts),
+        )
+        texts = {
+            "row_counts.txt": _text(
+                "Row counts per currency",
+                [_part(proofs.ROW_COUNTS, ask), "In PostgreSQL:", _shown("parity", facts)],
+            ),
+            "failed_instruments.txt": _text("Failed and empty instruments", [_failed(facts)]),
+            "basis_validation.txt": _text(
+                "Validation of the basis",
+                [
+                    "Rows of `basis` compared with a new join of the candles:",
+                    _part(proofs.BASIS_ORIGIN, ask),
+                    "Values that differ from their formula, compared bit by bit:",
+                    _part(proofs.BASIS_FORMULAS, ask),
+                    "Distribution of the basis:",
+                    _part(proofs.BASIS_RANGE, ask),
+                ],
+            ),
+            "acceptance.txt": _text(
+                "Acceptance criteria",
+                [
+                    _LEGEND,
+                    *(
+                        f"{c.name}: {c.verdict}\n  asks:  {c.asks}\n  found: {c.figure}"
+                        for c in decided
+                    ),
+                    "Futures by length and coverage:",
+                    _part(proofs.REGISTRY, ask),
+                    "Expired futures by the state of their delivery:",
+                    _part(proofs.DELIVERIES, ask),
+                    "Storage of the futures' partitions:",
+                    _part(proofs.FUTURES_STORAGE, ask),
+                ],
+            ),
+        }
     for name, text in texts.items():
         write(folder / name, (_head(facts, described(scope_of(lake))) + text).encode())
     return ReportEvidence(str(folder), tuple(texts), decided)
@@ -108,24 +113,15 @@ its unique key takes 138 bytes, but the limit allows 113.6. So that part of AC-0
 pages."""
 
 
-def _answers(still: Lake) -> Iterator[tuple[str, pl.DataFrame]]:
+@contextmanager
+def _asking(still: Lake) -> Iterator[_Ask]:
+    """Yield a function that runs each query once."""
     frames = {LAKE_FILES.name: file_frame(still), **scope_frames(still)}
-    connection = duck.connect(still.snapshots, extra=frames)
-    try:
-        for sql in (
-            proofs.ROW_COUNTS,
-            proofs.REGISTRY,
-            proofs.DELIVERIES,
-            proofs.BASIS_ORIGIN,
-            proofs.BASIS_FORMULAS,
-            proofs.BASIS_RANGE,
-            proofs.FUTURES_STORAGE,
-        ):
-            yield sql, duck.rows(connection, sql)
-    except UsageError as exc:
-        raise LakeError(f"The evidence cannot be computed: {exc}") from exc
-    finally:
-        connection.close()
+    with duck.connect(still.snapshots, extra=frames) as connection:
+        try:
+            yield cache(partial(duck.rows, connection))
+        except UsageError as exc:
+            raise LakeError(f"The evidence cannot be computed: {exc}") from exc
 
 
 def _database(facts: Facts) -> list[Criterion]:
@@ -149,8 +145,8 @@ def _text(title: str, parts: Sequence[str]) -> str:
     return "\n\n".join([f"{title}\n{'=' * len(title)}", *parts]) + "\n"
 
 
-def _part(sql: str, asked: Mapping[str, pl.DataFrame]) -> str:
-    frame = asked[sql]
+def _part(sql: str, ask: _Ask) -> str:
+    frame = ask(sql)
     return f"{_table(frame.columns, frame.rows())}\n\n{_quoted(sql)}"
 
 

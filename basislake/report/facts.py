@@ -148,8 +148,7 @@ def answers(
         **run_frames(still, made_at, operation.RUNS_SHOWN),
         **database_frames(still, loaded),
     }
-    connection = duck.connect(still.snapshots, extra=frames)
-    try:
+    with duck.connect(still.snapshots, extra=frames) as connection:
         # Several figures read this view; as a table of the same name it is computed only once.
         duck.rows(connection, f"CREATE TEMP TABLE {_READ_OFTEN} AS FROM {_READ_OFTEN}")
         for name, sql in HOURS.items():
@@ -162,8 +161,6 @@ def answers(
                 # The query is ours, so the lake must be at fault.
                 raise LakeError(f"The figure {figure.name} cannot be computed: {exc}") from exc
             yield figure, _plain(found.to_dict(as_series=False))
-    finally:
-        connection.close()
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Chart:
         colours: of the page, in the same order.
         x_title: title of the horizontal axis, with its unit; by default that of the column `x`.
         y_title: title of the vertical axis, with its unit; `{step}` becomes the step of `x`.
-        unit: of the values, as the ticks show it: `%`, `USD`, `bytes` or a plural noun.
+        unit: of the values, as the ticks show it: `%`, `USD`, `bytes`, a plural noun, or empty.
     """
 
     kind: ChartKind
@@ -92,8 +92,8 @@ class Figure:
         name: in the page's addresses, the JSON and messages.
         title: a few words.
         meaning: full explanation, with units, and what is left out or sampled.
-        sql: a DuckDB query over the lake's tables and views, and those of `beside`; equal content
-            gives equal rows in equal order.
+        sql: a DuckDB query over the lake's tables and views, and those of `lake_facts`; equal
+            content gives equal rows in equal order.
         caption: one line under the title: what is measured, and when.
         units: of columns that have one.
         empty: the sentence shown if there is nothing to draw.

@@ -13,7 +13,11 @@ def lake_flag(lake: Lake) -> str:
     """Return the flag for another command on the same lake, e.g. ` --lake ./demo-lake`; empty for
     the default lake.
     """
-    place, here = Path(lake.uri), _working_folder()
+    place = Path(lake.uri)
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was deleted
+        here = None
     if not lake.is_local or here is None or not place.is_relative_to(here):
         return f" --lake {quote(lake.uri)}"
     if place == here / DEFAULT_LAKE:
@@ -21,14 +25,6 @@ def lake_flag(lake: Lake) -> str:
     shown = str(place.relative_to(here))
     # Without ./ it would be a home folder or an option.
     return f" --lake {quote(f'./{shown}' if shown[0] in '~-' else shown)}"
-
-
-def _working_folder() -> Path | None:
-    """None if it was deleted."""
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        return None
 
 
 def check_exists(lake: Lake) -> None:

@@ -107,7 +107,8 @@ class MarketCarry:
     def delivery(self, index_name: str, day: int) -> Row:
         """Return an index's delivery price of a day."""
         coin = self._of_index[index_name].base
-        return {"date": _date(day), "delivery_price": self._delivery_price(coin, day)}
+        date = datetime.fromtimestamp(day * DAY_MS // 1000, UTC)
+        return {"date": f"{date:%Y-%m-%d}", "delivery_price": self._delivery_price(coin, day)}
 
     def settlements(self, instrument: str, now_ms: int) -> list[Row]:
         """Return an instrument's settlements, newest first."""
@@ -245,7 +246,3 @@ def _exercised(delivery: Row) -> list[Row]:
 def _hour(time_ms: int) -> int:
     """The last full hour since 1970 that has ended by a time."""
     return time_ms // HOUR_MS
-
-
-def _date(day: int) -> str:
-    return f"{datetime.fromtimestamp(day * DAY_MS // 1000, UTC):%Y-%m-%d}"

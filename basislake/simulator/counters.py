@@ -3,13 +3,12 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 from basislake.simulator.calls import CHART_METHOD, Call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counters:
     """Counts since the start, or since the last reset.
 
@@ -29,19 +28,19 @@ class Counters:
         turned_away: connections refused because too many were open.
     """
 
-    calls: int
-    by_method: Mapping[str, int]
-    answered: int
-    refused: int
-    limited: int
-    by_fault: Mapping[str, int]
-    repeats: int
-    repeats_of_answered: int
-    candles: int
-    cached: int
-    connections: int
-    most_connections: int
-    turned_away: int
+    calls: int = 0
+    by_method: Mapping[str, int] = field(default_factory=dict)
+    answered: int = 0
+    refused: int = 0
+    limited: int = 0
+    by_fault: Mapping[str, int] = field(default_factory=dict)
+    repeats: int = 0
+    repeats_of_answered: int = 0
+    candles: int = 0
+    cached: int = 0
+    connections: int = 0
+    most_connections: int = 0
+    turned_away: int = 0
 
 
 class Tally:
@@ -50,22 +49,20 @@ class Tally:
     def __init__(self) -> None:
         """Start at zero."""
         self._lock = threading.Lock()
-        self._connections = 0
-        self._reset()
+        self._reset(0)
 
-    def _reset(self) -> None:
+    def _reset(self, connections: int) -> None:
         self._calls: list[Call] = []
         self._methods: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
         self._asked: set[Call] = set()
         self._known: set[Call] = set()
-        self._counts: Counter[str] = Counter()
-        self._most_connections = self._connections
+        self._now = Counters(connections=connections, most_connections=connections)
 
     def forget(self) -> None:
         """Reset the counters; open connections stay counted."""
         with self._lock:
-            self._reset()
+            self._reset(self._now.connections)
 
     def received(self, call: Call) -> None:
         """Count a call that came in."""
@@ -74,23 +71,24 @@ class Tally:
             self._methods[call.method] += 1
             if call.method != CHART_METHOD:
                 return
-            self._counts["repeats"] += call in self._asked
-            self._counts["repeats_of_answered"] += call in self._known
+            self._now.repeats += call in self._asked
+            self._now.repeats_of_answered += call in self._known
             self._asked.add(call)
 
     def answered(self, call: Call, candles: int, *, flawless: bool, cached: bool) -> None:
         """Count an answer with so many candles; a flawless one met no fault."""
         with self._lock:
-            self._counts["answered"] += 1
-            self._counts["candles"] += candles
-            self._counts["cached"] += cached
+            self._now.answered += 1
+            self._now.candles += candles
+            self._now.cached += cached
             if flawless and call.method == CHART_METHOD:
                 self._known.add(call)
 
-    def refused(self, why: Literal["refused", "limited"]) -> None:
-        """Count a call with wrong parameters, or one beyond the credit limit."""
+    def refused(self, *, by_limit: bool) -> None:
+        """Count a call beyond the credit limit, or else with wrong parameters."""
         with self._lock:
-            self._counts[why] += 1
+            self._now.limited += by_limit
+            self._now.refused += not by_limit
 
     def met(self, kind: str) -> None:
         """Count a fault."""
@@ -100,17 +98,18 @@ class Tally:
     def connected(self, most: int) -> bool:
         """Count a connection if fewer than `most` are open; return False if it is refused."""
         with self._lock:
-            if self._connections >= most:
-                self._counts["turned_away"] += 1
+            now = self._now
+            if now.connections >= most:
+                now.turned_away += 1
                 return False
-            self._connections += 1
-            self._most_connections = max(self._most_connections, self._connections)
+            now.connections += 1
+            now.most_connections = max(now.most_connections, now.connections)
             return True
 
     def disconnected(self) -> None:
         """Count the end of a connection."""
         with self._lock:
-            self._connections -= 1
+            self._now.connections -= 1
 
     @property
     def calls(self) -> list[Call]:
@@ -122,19 +121,9 @@ class Tally:
     def counters(self) -> Counters:
         """The counts as they are now."""
         with self._lock:
-            count = self._counts
-            return Counters(
+            return replace(
+                self._now,
                 calls=len(self._calls),
                 by_method=dict(self._methods),
-                answered=count["answered"],
-                refused=count["refused"],
-                limited=count["limited"],
                 by_fault=dict(self._faults),
-                repeats=count["repeats"],
-                repeats_of_answered=count["repeats_of_answered"],
-                candles=count["candles"],
-                cached=count["cached"],
-                connections=self._connections,
-                most_connections=self._most_connections,
-                turned_away=count["turned_away"],
             )

@@ -5,7 +5,7 @@ A departure is a set of faults that stay, in the calls that a client could notic
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from basislake.simulator import changes
 from basislake.simulator.calls import CHART_METHOD
@@ -57,26 +57,20 @@ def _lists(change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> Callable
     return _answers(_LISTS, lambda records: [new for old in records for new in change(old)])
 
 
-def _perpetuals(change: Callable[["Universe"], Callable[[Columns], Columns]]) -> Callable[..., Any]:
-    """A change of the candles of perpetuals."""
-
-    def orders(universe: "Universe") -> Iterator[Order]:
-        for name, contract in universe.contracts.items():
-            if contract.expires_ms is None:
-                yield CHART_METHOD, Changed(change(universe)), name
-
-    return orders
-
-
-def _futures(
-    change: Callable[["Contract"], Callable[[Columns], Columns]], *, are_expired: bool
+def _candles(
+    of: Literal["perpetual", "open", "expired"],
+    change: Callable[["Contract", int], Callable[[Columns], Columns]],
 ) -> Callable[..., Any]:
-    """A change of the candles of futures that are open, or that have expired."""
+    """A change of the candles of perpetuals, of open futures, or of expired ones, made from each
+    contract and the exchange's clock.
+    """
 
     def orders(universe: "Universe") -> Iterator[Order]:
+        now_ms = universe.now_ms
         for name, contract in universe.contracts.items():
-            if contract.expires_ms and contract.is_expired(universe.now_ms) == are_expired:
-                yield CHART_METHOD, Changed(change(contract)), name
+            state = "expired" if contract.is_expired(now_ms) else "open"
+            if of == (state if contract.expires_ms else "perpetual"):
+                yield CHART_METHOD, Changed(change(contract, now_ms)), name
 
     return orders
 
@@ -90,8 +84,8 @@ def _without(records: Callable[[dict[str, Any]], bool]) -> Callable[..., Any]:
     return _lists(lambda record: [] if records(record) else [record])
 
 
-def _late(universe: "Universe") -> Callable[[Columns], Columns]:
-    newest = universe.now_ms // _MINUTE_MS * _MINUTE_MS
+def _late(_: "Contract", now_ms: int) -> Callable[[Columns], Columns]:
+    newest = now_ms // _MINUTE_MS * _MINUTE_MS
     return changes.drop_minutes(*(newest - n * _MINUTE_MS for n in range(_LATE_MINUTES)))
 
 
@@ -102,7 +96,7 @@ def _only_traded(good: Columns) -> Columns:
     return changes.drop_minutes(*untraded)(good)
 
 
-def _filled(contract: "Contract") -> Callable[[Columns], Columns]:
+def _filled(contract: "Contract", _: int) -> Callable[[Columns], Columns]:
     """An untraded candle in the minute before the first trade."""
 
     def change(good: Columns) -> Columns:
@@ -115,7 +109,7 @@ def _filled(contract: "Contract") -> Callable[[Columns], Columns]:
     return change
 
 
-def _traded_on(contract: "Contract") -> Callable[[Columns], Columns]:
+def _traded_on(contract: "Contract", _: int) -> Callable[[Columns], Columns]:
     """Trades after the expiry."""
 
     def change(good: Columns) -> Columns:
@@ -170,7 +164,7 @@ _ALL = (
     Departure(
         "fewer-candles",
         f"only a perpetual's newest {_FEWER_CANDLES:,} candles are returned",
-        _perpetuals(lambda _: changes.keep_newest(_FEWER_CANDLES)),
+        _candles("perpetual", lambda _contract, _now: changes.keep_newest(_FEWER_CANDLES)),
     ),
     Departure(
         "without-end",
@@ -180,25 +174,23 @@ _ALL = (
     Departure(
         "only-traded",
         "minutes of open futures without trades are left out",
-        _futures(lambda _: _only_traded, are_expired=False),
+        _candles("open", lambda _contract, _now: _only_traded),
     ),
     Departure(
         "filled-before",
         "a candle precedes the first trade",
-        _futures(_filled, are_expired=False),
+        _candles("open", _filled),
     ),
-    Departure(
-        "traded-on", "futures still trade after expiry", _futures(_traded_on, are_expired=True)
-    ),
+    Departure("traded-on", "futures still trade after expiry", _candles("expired", _traded_on)),
     Departure(
         "late-candles",
         f"candles of perpetuals are returned {_LATE_MINUTES} minutes late",
-        _perpetuals(_late),
+        _candles("perpetual", _late),
     ),
     Departure(
         "no-old-candles",
         "no candles of expired futures are returned",
-        _futures(lambda _: changes.no_data, are_expired=True),
+        _candles("expired", lambda _contract, _now: changes.no_data),
     ),
     Departure(
         "unknown-empty",

@@ -78,7 +78,7 @@ class FaultScript:
         since, so a retry gets a new draw, and the order of calls does not matter.
 
         Args:
-            probabilities: by the names in `kinds.KINDS`.
+            probabilities: by the names in `named_faults.KINDS`.
             seed: of the draws.
 
         Raises:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Self
 
 from basislake.simulator import envelope
@@ -131,12 +130,7 @@ class SimulatedExchange:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop."""
         self.stop()
 
@@ -152,7 +146,7 @@ class SimulatedExchange:
         if question.method == CHART_METHOD and self._delay_s:
             self._stopping.wait(self._delay_s)
         if self._limit is not None and not self._limit.grants(question.method):
-            self._tally.refused("limited")
+            self._tally.refused(by_limit=True)
             return self._too_many(self._limit.status)
         return self._meet(question, self.faults.meet(question, self.clock()))
 
@@ -179,7 +173,7 @@ class SimulatedExchange:
         try:
             body = self._body(question, changes, now_ms, is_sound=broken is None)
         except RpcError as error:
-            self._tally.refused("refused")
+            self._tally.refused(by_limit=False)
             refusal = envelope.failure(error.code, error.message, now_ms, error.data)
             return Reply(400, _GOOD, (refusal,), broken)
         return Reply(200, _GOOD, body, broken)

@@ -156,14 +156,6 @@ def recent_universe(
     *,
     until: datetime | None = None,
 ) -> Universe:
-    """Return a market of both coins that opened some weeks before `now`.
-
-    Args:
-        seed: of the market's prices.
-        now: the exchange's clock.
-        weeks: age of the market.
-        quarterlies: of each coin that are open at once.
-        until: contracts listed until then are included; by default those listed by `now`.
-    """
+    """Return a market of both coins that opened weeks before `now`, as of `weekly_universe`."""
     start = (now - timedelta(weeks=weeks)).replace(hour=8, minute=0, second=9, microsecond=0)
     return weekly_universe(seed, start, now, quarterlies=quarterlies, until=until)

@@ -1,1 +1,1 @@
-"""`sql`: where a query comes from, its shell, and the example queries."""
+"""`sql`: its shell, its rows, and the example queries."""

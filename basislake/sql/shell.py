@@ -3,28 +3,31 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import click
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from basislake.cli.signals import Ended
 from basislake.output.screen import SCREEN, say
 from basislake.output.tables import paragraph
-from basislake.sql.completer import QueryCompleter
 from basislake.sql.examples import EXAMPLES, MARK, text_of
 from basislake.sql.result_rows import print_rows
 from lake.batches import newest_batch
 from lake.counted_words import counted
 from lake.errors import BasislakeError
 from lake.query import duck
-from lake.query.views import VIEWS
+from lake.query.views import VIEWS, View
 from lake.state import State
+from lake.table import Table
 from lake.tables import TABLES
 
 _PROMPT, _FURTHER = "basislake> ", "      ...> "
@@ -36,7 +39,51 @@ _QUOTED = re.compile(
     r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | \$(\w*)\$.*?\$\1\$ | --[^\n]*(?:\n|$) | /\*.*?\*/""",
     re.DOTALL | re.VERBOSE,
 )
+_WORD = re.compile(rf"({MARK}[\w-]*|\w+)$")
+_KEYWORDS = (
+    *("SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "LIMIT", "HAVING", "QUALIFY", "JOIN"),
+    *("LEFT", "USING", "ON", "AS", "AND", "OR", "NOT", "IN", "LIKE", "BETWEEN", "IS", "NULL"),
+    *("DISTINCT", "CASE", "WHEN", "THEN", "ELSE", "END", "WITH", "UNION", "ALL", "DESC", "ASC"),
+    *("FILTER", "OVER", "PARTITION", "INTERVAL", "DESCRIBE", "SUMMARIZE", "EXPLAIN", "COPY", "TO"),
+    *("count", "sum", "avg", "min", "max", "median", "arg_max", "date_trunc"),
+)
 _UNFINISHED = re.compile(r"""['"]|/\*|\$\w*\$""")
+
+
+class QueryCompleter(Completer):
+    """Completes the word before the cursor, and shows the meaning of each column."""
+
+    def __init__(self) -> None:
+        """Collect the declared tables and views."""
+        declared: tuple[Table | View, ...] = (*TABLES.values(), *VIEWS)
+        self._columns: Mapping[str, Mapping[str, str]] = {
+            each.name: {column.name: column.meaning for column in each.columns} for each in declared
+        }
+        self._rows = {table.name: table.row for table in TABLES.values()}
+        self._rows |= {view.name: view.meaning for view in VIEWS}
+
+    def get_completions(self, document: Document, _: CompleteEvent) -> Iterator[Completion]:
+        """Return the candidates that begin with the word before the cursor."""
+        found = _WORD.search(document.text_before_cursor)
+        if found is None:
+            return
+        word = found[0]
+        for name, meaning in chain(*self._candidates(word, document.text)):
+            if name.lower().startswith(word.lower()):
+                yield Completion(name, -len(word), display_meta=meaning)
+
+    def _candidates(self, word: str, text: str) -> Iterator[Iterable[tuple[str, str]]]:
+        """Names with their meaning; only columns of the tables in the text, if it names one."""
+        if word.startswith(MARK):
+            yield ((MARK + example.name, example.title) for example in EXAMPLES)
+            return
+        named = [name for name in self._columns if re.search(rf"\b{name}\b", text)]
+        found: dict[str, str] = {}
+        for name in named or self._columns:
+            found |= self._columns[name]
+        yield found.items()
+        yield self._rows.items()
+        yield ((keyword, "") for keyword in _KEYWORDS)
 
 
 def shell(state: State, connection: duck.Connection, format_: str) -> int:
@@ -110,18 +157,15 @@ def _answer(connection: duck.Connection, text: str, format_: str) -> None:
 
 def _show_help() -> None:
     click.echo(f"In this shell, {_SHORT}.\n")
-    for title, names in _names():
-        click.echo(
-            click.wrap_text(f"{title}: {', '.join(names)}", width=78, subsequent_indent="  ")
-        )
+    names = {
+        "Tables": list(TABLES),
+        "Views": [view.call for view in VIEWS],
+        "Examples": [MARK + example.name for example in EXAMPLES],
+    }
+    for title, own in names.items():
+        click.echo(click.wrap_text(f"{title}: {', '.join(own)}", width=78, subsequent_indent="  "))
     click.echo()
     paragraph("DESCRIBE basis; shows the columns of a table or view; docs/tables.md explains them.")
-
-
-def _names() -> Iterator[tuple[str, list[str]]]:
-    yield "Tables", list(TABLES)
-    yield "Views", [view.call for view in VIEWS]
-    yield "Examples", [MARK + example.name for example in EXAMPLES]
 
 
 def _history(environment: Mapping[str, str]) -> History:

@@ -2,7 +2,7 @@
 plans that `plan` shows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -69,8 +69,7 @@ class Holdings:
         """Return instruments by state, and minutes, in all; see
         `ingest.plan.completeness.summed`.
         """
-        counts, minutes = summed(self.standings)
-        return {**counts, "minutes": minutes}
+        return figures_of(self.standings)
 
     def datasets(self) -> dict[str, dict[str, Any]]:
         """Return the figures of the other datasets, by name: in_scope, complete, current, begun,
@@ -92,6 +91,12 @@ class Holdings:
         others = [each.plan for own in self.others.values() for each in own]
         figures = plan_figures([*plans, *others], CALLS.calls_per_second)
         return {**figures, **asdict(estimate([*plans, *others], self.kinds))}
+
+
+def figures_of(chosen: Iterable[Standing]) -> dict[str, Any]:
+    """Return the figures of some standings of candles; see `Holdings.figures`."""
+    counts, minutes = summed(chosen)
+    return {**counts, "minutes": minutes}
 
 
 def holdings(lake: Lake, scope: Selection, at: datetime) -> Holdings:

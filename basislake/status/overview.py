@@ -1,7 +1,7 @@
 """Overview in `status`: how complete and how old the lake is."""
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +11,9 @@ import polars as pl
 from basislake.output.columns import Heading, Kind
 from basislake.output.tables import bar, console, print_table
 from basislake.output.units import age, percent, size
-from basislake.status.holdings import Holdings
+from basislake.status.holdings import Holdings, figures_of
 from ingest.datasets import DATASETS
-from ingest.plan.completeness import Amounts, Completeness, summed
+from ingest.plan.completeness import Amounts, Completeness
 from lake.counted_words import counted
 from lake.coverage import IS_CANDLES
 from lake.snapshot import Snapshot
@@ -45,15 +45,10 @@ def coins(held: Holdings) -> list[dict[str, Any]]:
             **{key: row[key] for key in ("coin", "kind", "instruments", "with_candles")},
             "coverage": {status: row[status] for status in _STATUSES if row[status]},
             "newest_ts": row["newest_ts"],
-            **_summed(held, set(row["names"])),
+            **figures_of(s for s in held.standings if s.plan.subject.name in row["names"]),
         }
         for row in found.sort("coin", "kind").iter_rows(named=True)
     ]
-
-
-def _summed(held: Holdings, names: Collection[str]) -> dict[str, Any]:
-    counts, minutes = summed(each for each in held.standings if each.plan.subject.name in names)
-    return {**counts, "minutes": minutes}
 
 
 def committed_at(snapshot: Snapshot) -> datetime | None:

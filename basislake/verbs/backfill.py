@@ -6,8 +6,7 @@ from basislake.output.json_output import print_json
 from basislake.output.tables import print_table
 from basislake.output.units import duration, size
 from basislake.pipeline.engines import Engine
-from basislake.pipeline.fetch import is_complete
-from basislake.pipeline.fetch_with_progress import fetch_logged
+from basislake.pipeline.fetch import fetch_logged, is_complete
 from basislake.settings.exchange import ExchangeSettings
 from ingest.backfill.results import Counts, Result
 from ingest.backfill.summary import selected

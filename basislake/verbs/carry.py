@@ -67,8 +67,7 @@ def carry(
 def _ask(lake: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.DataFrame:
     """The rows of `carry_at`: of one moment, or of each coin at its newest minute."""
     still = lake.state()
-    connection = still.duckdb([CARRY_AT.name, INSTRUMENTS.name, FUNDING.name])
-    try:
+    with still.duckdb([CARRY_AT.name, INSTRUMENTS.name, FUNDING.name]) as connection:
         newest = {} if moment else _newest(still, dict(duck.rows(connection, _INDEXED).rows()))
         # Times are parsed and printed again, so no text from the user gets into a query.
         moments = {moment} if moment else {ts for c, ts in newest.items() if c in (coins or newest)}
@@ -77,8 +76,6 @@ def _ask(lake: Lake, moment: datetime | None, coins: tuple[str, ...]) -> pl.Data
             duck.rows(connection, f"FROM {CARRY_AT.name}('{ts.isoformat()}')")
             for ts in moments or {_LONG_AGO}
         )
-    finally:
-        connection.close()
     is_wanted = pl.col("coin").is_in(coins) if coins else pl.lit(value=True)
     if not moment:
         is_wanted &= pl.col("ts") == pl.col("coin").replace_strict(

@@ -87,8 +87,7 @@ def _ask(
     among = f"WHERE coin IN ({chosen})" if coins else ""
     view = TERM_STRUCTURE if moment else TERM_STRUCTURE_LATEST
     curve = f"{view.name}('{moment.isoformat()}')" if moment else view.name
-    connection = lake.duckdb([view.name, INSTRUMENTS.name])
-    try:
+    with lake.duckdb([view.name, INSTRUMENTS.name]) as connection:
         rows = duck.rows(connection, f"FROM {curve} {among} ORDER BY coin, expires_at, instrument")
         connection.register("shown", rows)
         indexes = {
@@ -96,8 +95,6 @@ def _ask(
             for row in duck.rows(connection, _NEWEST_INDEX).to_dicts()
         }
         return rows, duck.rows(connection, _ABSENT), indexes
-    finally:
-        connection.close()
 
 
 def _show(found: pl.DataFrame, absent: pl.DataFrame, indexes: _Indexes) -> None:

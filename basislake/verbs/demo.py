@@ -115,17 +115,13 @@ def demo(uri: str, postgres: str, *, as_json: bool) -> int:
         settings.check(lake)
         with Target(postgres).open(lake) as address:
             summary, code = run_all(lake, settings, Selection(), Target(address))
-            answers = _ask(address)
+            with Database(address) as connection:
+                answers = {title: connection.query(sql) for title, sql, _ in GUIDE_QUERIES}
     if as_json:
         print_json({**summary, "guide": answers})
     else:
         _show(lake, summary, answers)
     return code
-
-
-def _ask(uri: str) -> dict[str, list[tuple[Any, ...]]]:
-    with Database(uri) as connection:
-        return {title: connection.query(sql) for title, sql, _ in GUIDE_QUERIES}
 
 
 def _show(

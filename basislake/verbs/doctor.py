@@ -12,7 +12,6 @@ from rich.text import Text
 
 from basislake.doctor import machine, places
 from basislake.doctor.machine_input import MachineInput
-from basislake.doctor.saved_replies import as_json as plain
 from basislake.doctor.saved_replies import read, save
 from basislake.output.columns import Heading, Kind
 from basislake.output.json_output import print_json
@@ -79,8 +78,8 @@ def doctor(
                 "exchange_now": _now(evidence),
                 **{verdict.name.lower(): _count(outcomes, verdict) for verdict in Verdict},
                 "data_at_risk": at_risk,
-                "machine": [plain(each) for each in here],
-                "assumptions": [plain(each) for each in there],
+                "machine": here,
+                "assumptions": there,
                 "calls": len(evidence.calls) if evidence else 0,
                 "evidence": str(replay) if replay else path,
                 "seconds": round(seconds, 3),

@@ -1,8 +1,8 @@
 """`exchange`: serves a simulated Deribit on loopback, for tests and rehearsals."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +63,8 @@ def exchange(**given: Any) -> int:  # noqa: ANN401  (the values of click's optio
     """See `basislake.cli.commands.exchange`; return the exit code."""
     options = _Options(**given)
     universe = _universe(options)
-    serve_forever(_server(options, universe), _announcer(universe, as_json=options.as_json))
+    announce = partial(_announce, universe, as_json=options.as_json)
+    serve_forever(_server(options, universe), announce)
     return 0
 
 
@@ -130,17 +131,12 @@ def _limit(options: _Options) -> CreditLimit | None:
     return None
 
 
-def _announcer(universe: Universe, *, as_json: bool) -> Callable[[SimulatedExchange], None]:
-    def announce(ready: SimulatedExchange) -> None:
-        listed = sum(one.is_listed(ready.now_ms) for one in universe.contracts.values())
-        urls = {"exchange_url": ready.www_url, "history_url": ready.history_url}
-        if as_json:
-            print_json({**urls, "control_url": ready.control_url, "instruments": listed})
-            return
-        click.echo(f"BASISLAKE_EXCHANGE_URL={ready.www_url}")
-        click.echo(f"BASISLAKE_HISTORY_URL={ready.history_url}")
-        say(
-            f"Serving {counted(listed, 'instrument')}; control at {ready.control_url}; Ctrl-C ends."
-        )
-
-    return announce
+def _announce(universe: Universe, ready: SimulatedExchange, *, as_json: bool) -> None:
+    listed = sum(one.is_listed(ready.now_ms) for one in universe.contracts.values())
+    urls = {"exchange_url": ready.www_url, "history_url": ready.history_url}
+    if as_json:
+        print_json({**urls, "control_url": ready.control_url, "instruments": listed})
+        return
+    click.echo(f"BASISLAKE_EXCHANGE_URL={ready.www_url}")
+    click.echo(f"BASISLAKE_HISTORY_URL={ready.history_url}")
+    say(f"Serving {counted(listed, 'instrument')}; control at {ready.control_url}; Ctrl-C ends.")

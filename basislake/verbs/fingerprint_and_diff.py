@@ -17,7 +17,6 @@ from lake.batches import newest_batch
 from lake.counted_words import counted
 from lake.history.as_of import complete
 from lake.history.difference import COMPARED, Difference, differences
-from lake.history.fingerprint import Fingerprint
 from lake.history.fingerprint import fingerprint as fingerprint_of
 from lake.machine.cores import cores
 
@@ -38,7 +37,13 @@ def fingerprint(
     for path in found.damaged:
         problem = "has rows that do not match its name, or is unreadable"
         say(f"Damaged: {path} {problem}; replace it by the file of a backup.")
-    _print(found, as_json=as_json)
+    if as_json:
+        # Nothing but content: the objects of two equal lakes are equal.
+        print_json(found)
+    else:
+        available = line_length()
+        for name, digest in {**found.tables, "lake": found.lake}.items():
+            click.echo(f"{_fitting(digest, name, available)}  {name}")
     return 1 if found.damaged else 0
 
 
@@ -60,16 +65,6 @@ def diff(a: int | datetime, b: AsOf, lake: Lake, other: str | None, *, as_json: 
     paragraph(f"A is as of batch {numbers['a']}, B of batch {numbers['b']}{place}{is_newest}.")
     _show(found)
     return 0
-
-
-def _print(found: Fingerprint, *, as_json: bool) -> None:
-    if as_json:
-        # Nothing but content: the objects of two equal lakes are equal.
-        print_json(found)
-        return
-    available = line_length()
-    for name, digest in {**found.tables, "lake": found.lake}.items():
-        click.echo(f"{_fitting(digest, name, available)}  {name}")
 
 
 def _fitting(digest: str, name: str, available: int | None) -> str:

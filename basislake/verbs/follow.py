@@ -11,7 +11,7 @@ from basislake.output.screen import SCREEN, say
 from basislake.output.units import duration
 from basislake.pipeline.build import build_logged
 from basislake.pipeline.database_access import check_access
-from basislake.pipeline.fetch_with_progress import log_finished
+from basislake.pipeline.fetch import log_finished
 from basislake.pipeline.load import load_logged
 from basislake.settings.database_target import Target
 from basislake.settings.exchange import ExchangeSettings
@@ -50,7 +50,7 @@ def follow(
         settings,
         selection,
         schedule,
-        work=Work(partial(_build, lake, target), lambda: _maintain(lake)),
+        work=Work(partial(_build, lake, target), partial(maintain, lake, PROGRAM)),
         say=say,
         finish=log_finished,
     ).run()
@@ -67,10 +67,6 @@ def _build(lake: Lake, target: Target | None) -> None:
     if target is not None:
         with target.open(lake) as uri:
             load_logged(lake, uri, target)
-
-
-def _maintain(lake: Lake) -> None:
-    maintain(lake, PROGRAM)
 
 
 def _log_end(result: Followed) -> None:

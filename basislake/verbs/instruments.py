@@ -10,8 +10,7 @@ from basislake.output.columns import Heading
 from basislake.output.json_output import print_json
 from basislake.output.screen import say
 from basislake.output.tables import paragraph, print_table
-from basislake.pipeline.fetch import instrument_counts
-from basislake.pipeline.fetch_with_progress import log_discovery
+from basislake.pipeline.fetch import instrument_counts, log_discovery
 from basislake.settings.exchange import ExchangeSettings
 from basislake.settings.named_lake import check_exists
 from ingest.discover import Discovery, discover
@@ -50,7 +49,8 @@ def instruments(
         with settings.open(lake) as exchange:
             found = discover(exchange, lake, PROGRAM)
         log_discovery(lake, found)
-    chosen = by_expiry(_listed(found.known, selection))
+    # Perpetuals, which have no expiry, come first.
+    chosen = _listed(found.known, selection).sort("expires_at", "instrument", nulls_last=False)
     scope = scope_of(lake)
     out_of_scope = outside(found.known, scope)
     if as_json:
@@ -79,11 +79,6 @@ def instruments(
             "Instruments, by expiry", list(_LISTED.values()), chosen.select(*_LISTED).rows()
         )
     return 0 if found.is_complete else 1
-
-
-def by_expiry(instruments: pl.DataFrame) -> pl.DataFrame:
-    """Return rows of `instruments` by expiry; perpetuals, which have none, come first."""
-    return instruments.sort("expires_at", "instrument", nulls_last=False)
 
 
 def _listed(known: pl.DataFrame, selection: Selection) -> pl.DataFrame:

@@ -1,6 +1,5 @@
 """`report`: writes the report page, verifies an existing one, and writes the evidence files."""
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +45,8 @@ def report(
         if verify:
             return _verify(lake, output, loaded, workers, as_json=as_json)
         with opened(lake, as_of) as still:
-            made, facts = make(still, output, datetime.now(UTC), loaded, workers, _progress())
+            line = Progress("figures")
+            made, facts = make(still, output, datetime.now(UTC), loaded, workers, line)
             found = evidence(still, facts, evidence_folder) if evidence_folder else None
     if as_json:
         print_json({**asdict(made), **({"evidence": found} if found else {})})
@@ -60,16 +60,12 @@ def report(
 def _verify(
     lake: Lake, output: Path | None, loaded: Target | None, threads: int, *, as_json: bool
 ) -> int:
-    found = verified_report(lake, output, loaded, threads, _progress())
+    found = verified_report(lake, output, loaded, threads, Progress("figures"))
     if as_json:
         print_json(found)
     else:
         _show_verified(found)
     return 1 if found.differing else 0
-
-
-def _progress() -> Callable[[int, int, str], None]:
-    return Progress("figures")
 
 
 def show_report(made: Report) -> None:

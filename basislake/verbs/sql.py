@@ -19,8 +19,7 @@ from basislake.output.units import size
 from basislake.output.whole_files import replacing
 from basislake.pipeline.build_as_of import opened
 from basislake.settings.named_lake import check_exists
-from basislake.sql.examples import EXAMPLES, MARK, SUBJECTS, named
-from basislake.sql.query_text import query_text
+from basislake.sql.examples import EXAMPLES, MARK, SUBJECTS, named, text_of
 from basislake.sql.result_rows import print_rows
 from lake import Lake
 from lake.counted_words import counted
@@ -45,7 +44,7 @@ def sql(
     format_, is_compressed = format_of("json" if as_json else format_, output)
     if query is None:
         return _converse(lake, as_of, format_, output)
-    text = query_text(query)
+    text = _text(query)
     check_exists(lake)
     asked = duck.parsed(text)
     with opened(lake, as_of) as chosen:
@@ -56,7 +55,8 @@ def sql(
             for rows in answers:
                 _save(rows, format_, output, is_compressed=is_compressed)
         elif format_ == "json":
-            print_json(_as_json([objects(readable(rows)) for rows in answers]))
+            lists = [objects(readable(rows)) for rows in answers]
+            print_json(lists[0] if len(lists) == 1 else lists)
         else:
             for number, rows in enumerate(answers):
                 print_rows(rows, format_, is_first=number == 0)
@@ -75,6 +75,31 @@ def _converse(lake: Lake, as_of: int | datetime | None, format_: str, output: Pa
 
     with opened(lake, as_of) as chosen, chosen.duckdb() as connection:
         return shell(chosen, connection, format_)
+
+
+def _text(given: str) -> str:
+    """The SQL that an argument names: the path of a file that ends in .sql, `-` for the standard
+    input, @NAME of an example, or the SQL itself.
+
+    Raises:
+        UsageError: there is no such file or example query, or the text is not UTF-8.
+    """
+    if given == "-":
+        return _decoded(sys.stdin.buffer.read(), "The standard input")
+    path = Path(given)
+    if given.endswith(".sql") and (len(given.split()) == 1 or path.is_file()):
+        try:
+            return _decoded(path.read_bytes(), given)
+        except OSError as exc:
+            raise UsageError(f"{given} cannot be read: {exc.strerror or exc}.") from exc
+    return text_of(given)
+
+
+def _decoded(text: bytes, name: str) -> str:
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise UsageError(f"{name} is not text in UTF-8.") from exc
 
 
 def _check_single(asked: Sequence[duck.Statement]) -> None:
@@ -107,11 +132,6 @@ def _answers(lake: Lake, asked: Sequence[duck.Statement]) -> Iterator[pl.DataFra
                 raise UsageError(f"Statement {number} of {len(asked)}: {exc}") from exc
             if statement.gives_rows:
                 yield rows
-
-
-def _as_json(answers: list[list[dict[str, object]]]) -> list[object]:
-    """The rows of a single answer; for several answers, a list of such lists."""
-    return list(answers[0]) if len(answers) == 1 else list(answers)
 
 
 def _save(frame: pl.DataFrame, format_: str, output: Path, *, is_compressed: bool) -> None:

@@ -35,7 +35,10 @@ def status(lake: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
     now = datetime.now(UTC)
     found = lake_status(lake, now)
     found["database"], found["database_error"] = _database(lake, target, exact=exact)
-    found["retry"] = _retry(lake, found) if found["failed"] else None
+    found["retry"] = None
+    if found["failed"]:
+        again = retry_of(found, CANDLES.name, found["failed"])
+        found["retry"] = f"{called()} {again}{lake_flag(lake)}"
     steps = next_steps(found)
     if as_json:
         print_json(found | {"next": [{"verb": verb, "why": why} for verb, why in steps]})
@@ -50,11 +53,6 @@ def status(lake: Lake, target: Target, *, exact: bool, as_json: bool) -> int:
     is_failed = found["failed"] or any(of["failed"] for of in found["datasets"].values())
     is_wrong = is_failed or found["scope_problem"] or found["database_error"]
     return 1 if is_wrong or differs else 0
-
-
-def _retry(lake: Lake, found: Mapping[str, Any]) -> str:
-    """The command that asks again for candles without an answer."""
-    return f"{called()} {retry_of(found, CANDLES.name, found['failed'])}{lake_flag(lake)}"
 
 
 def _database(

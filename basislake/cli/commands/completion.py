@@ -30,19 +30,13 @@ def completion(context: click.Context, shell: str, *, as_json: bool) -> int:
         eval "$(basislake completion zsh)"
         basislake completion fish | source
     """
-    script = completion_script(context.find_root().command, shell)
+    made_by = get_completion_class(shell)
+    assert made_by is not None  # noqa: S101  (the choice holds only shells that click knows)
+    made = made_by(context.find_root().command, {}, NAME, f"_{NAME.upper()}_COMPLETE")
+    # Not `source()`: it starts the bash of this machine to look at its version.
+    script = f"{(made.source_template % made.source_vars()).strip()}\n"
     if as_json:
         print_json({"shell": shell, "script": script})
     else:
         click.echo(script, nl=False)
     return 0
-
-
-def completion_script(command: click.Command, shell: str) -> str:
-    """Return the script for a shell that click supports; the script calls the command."""
-    made_by = get_completion_class(shell)
-    assert made_by is not None  # noqa: S101  (the choice holds only shells that click knows)
-    made = made_by(command, {}, NAME, f"_{NAME.upper()}_COMPLETE")
-    # Not `source()`: it starts the bash of this machine to look at its version.
-    script = made.source_template % made.source_vars()
-    return f"{script.strip()}\n"

@@ -87,7 +87,6 @@ class _Sections(click.Command):
 @click.option(
     "--now",
     type=Time(),
-    default=None,
     help="Time of the exchange's clock, which is stopped  [default: 2024-04-05T12:00:30, in the "
     "full market 2025-10-31T12:00:30]",
 )
@@ -134,7 +133,6 @@ class _Sections(click.Command):
     "--burst",
     metavar="CALLS",
     type=Number(min=1, max=1e9),
-    default=None,
     help="Calls that a full credit pool allows at once  [default: the calls of 5 seconds]",
 )
 @click.option(
@@ -153,7 +151,6 @@ class _Sections(click.Command):
 @click.option(
     "--cache-mb",
     type=Number(min=0, max=1e5),
-    default=None,
     help="Memory for rendered answers, to serve them again  [default: 64, in the full market 8]",
 )
 @json_option

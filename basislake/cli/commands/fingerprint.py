@@ -1,10 +1,10 @@
 """The command `fingerprint`."""
 
-from typing import Any
+from functools import partial
 
 import click
 
-from basislake.cli.options import MOST_THREADS, as_of_option, json_option, lake_option
+from basislake.cli.options import MOST_THREADS, as_of_option, json_option, lake_option, verb
 from basislake.cli.parameter_types import Whole
 
 
@@ -18,7 +18,8 @@ from basislake.cli.parameter_types import Whole
     help="Partitions read at once, as many as cores by default",
 )
 @json_option
-def fingerprint(**given: Any) -> int:
+@partial(verb, module="fingerprint_and_diff")
+def fingerprint() -> None:
     """Print a sha256 digest of the lake and of each table, computed from the rows alone.
 
     Two lakes with the same rows print the same lines, regardless of place, machine, and division
@@ -31,6 +32,3 @@ def fingerprint(**given: Any) -> int:
         basislake fingerprint --lake ./copy --verify
         basislake fingerprint --as-of 1 --json
     """
-    from basislake.verbs.fingerprint_and_diff import fingerprint as body
-
-    return body(**given)

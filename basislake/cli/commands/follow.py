@@ -1,5 +1,6 @@
 """The command `follow`."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from basislake.cli.options import (
     json_option,
     lake_option,
     selection_options,
+    setting,
     verb,
 )
 from basislake.cli.parameter_types import Whole
@@ -25,54 +27,38 @@ if TYPE_CHECKING:
 _MOST_MINUTES = 1440
 
 
-def _schedule(
-    *,
-    every: int,
-    discover_every: int,
-    build_every: int,
-    maintain_every: int,
-) -> "Schedule":
+def _schedule(**minutes: int) -> "Schedule":
     from ingest.follow_schedule import Schedule
 
+    lengths = {name: timedelta(minutes=count) for name, count in minutes.items()}
     return Schedule(
-        timedelta(minutes=every),
-        timedelta(minutes=discover_every),
-        timedelta(minutes=build_every) if build_every else None,
-        timedelta(minutes=maintain_every) if maintain_every else None,
+        lengths["every"],
+        lengths["discover_every"],
+        lengths["build_every"] or None,
+        lengths["maintain_every"] or None,
+    )
+
+
+def _minutes(flag: str, default: int, meaning: str, least: int = 1) -> Callable[[F], F]:
+    return click.option(
+        flag,
+        type=Whole(least, _MOST_MINUTES),
+        default=default,
+        metavar="MINUTES",
+        help=f"Minutes between {meaning}",
     )
 
 
 def _schedule_options(command: F) -> F:
     options = (
-        click.option(
+        _minutes(
             "--every",
-            type=Whole(1, _MOST_MINUTES),
-            default=1,
-            metavar="MINUTES",
-            help="Minutes between two rounds. Each round commits the candles once, with one file "
-            "per instrument",
+            1,
+            "two rounds. Each round commits the candles once, with one file per instrument",
         ),
-        click.option(
-            "--discover-every",
-            type=Whole(1, _MOST_MINUTES),
-            default=5,
-            metavar="MINUTES",
-            help="Minutes between searches for new instruments (four calls each)",
-        ),
-        click.option(
-            "--build-every",
-            type=Whole(0, _MOST_MINUTES),
-            default=1,
-            metavar="MINUTES",
-            help="Minutes between builds (and loads), 0 for none",
-        ),
-        click.option(
-            "--maintain-every",
-            type=Whole(0, _MOST_MINUTES),
-            default=15,
-            metavar="MINUTES",
-            help="Minutes between runs of maintenance (see `maintain`), 0 for none",
-        ),
+        _minutes("--discover-every", 5, "searches for new instruments (four calls each)"),
+        _minutes("--build-every", 1, "builds (and loads), 0 for none", 0),
+        _minutes("--maintain-every", 15, "runs of maintenance (see `maintain`), 0 for none", 0),
     )
     return grouped(command, options, _schedule, "schedule")
 
@@ -83,11 +69,10 @@ def _schedule_options(command: F) -> F:
 @selection_options
 @data_option
 @_schedule_options
-@click.option(
+@setting(
     "--postgres",
     metavar="URI",
     envvar="BASISLAKE_POSTGRES",
-    show_envvar=True,
     help="Also load after each build: libpq URI or `embedded`; by default nothing is loaded. "
     "Other users of this machine can see a password on the command line; use BASISLAKE_POSTGRES, "
     "PGPASSWORD or ~/.pgpass instead",
