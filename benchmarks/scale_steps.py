@@ -29,7 +29,7 @@ from ingest.backfill.committer import BATCH_ROWS
 from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
 from ingest.deribit.replies import Page
-from ingest.plan.planner import make_plans, plan_figures
+from ingest.plan.planner import Planner, plan_figures
 from ingest.plan.selection import Selection
 from lake import Lake
 from lake import open as open_lake
@@ -106,7 +106,7 @@ def _timed(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _plan(lake: Lake, _futures: int) -> dict[str, Any]:
-    return _timed(lambda: plan_figures(make_plans(lake, Selection(), _NOW), 0))
+    return _timed(lambda: plan_figures(Planner(lake, Selection(), _NOW).plans(), 0))
 
 
 def _built(lake: Lake, *, full: bool) -> dict[str, Any]:

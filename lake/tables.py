@@ -60,7 +60,6 @@ INSTRUMENTS = Table(
         ),
     ),
     key=("instrument",),
-    order=("instrument",),
 )
 
 RAW_CANDLES = Table(
@@ -93,7 +92,6 @@ QUARANTINE = Table(
     row="a raw candle that failed validation, or that a later batch replaced",
     columns=(*_CANDLE, Column("rules", Type.TEXTS, "names of all rules it broke")),
     key=("instrument", "ts"),
-    order=("instrument", "ts"),
 )
 
 COVERAGE = Table(
@@ -108,7 +106,6 @@ COVERAGE = Table(
         _DATASET,
     ),
     key=("dataset", "instrument", "start"),
-    order=("dataset", "instrument", "start"),
 )
 
 
@@ -136,7 +133,6 @@ QUALITY = Table(
         ),
     ),
     key=("instrument",),
-    order=("instrument",),
 )
 
 PERIODS = Table(
@@ -159,7 +155,6 @@ PERIODS = Table(
         Column("warned", Type.TEXT, "candles that each warning rule flagged, as JSON", "rows"),
     ),
     key=("instrument", "period"),
-    order=("instrument", "period"),
 )
 
 WARNINGS = Table(
@@ -171,7 +166,6 @@ WARNINGS = Table(
         Column("rows", Type.INT, "rows that the rule flagged; they stay in their table", "rows"),
     ),
     key=("instrument", "rule"),
-    order=("instrument", "rule"),
 )
 
 BASIS = Table(
@@ -224,7 +218,6 @@ ASKS = Table(
         _AT,
     ),
     key=(BATCH, "dataset", "instrument", "window_start", "start"),
-    order=(BATCH, "dataset", "instrument", "window_start", "start"),
 )
 
 RECORDS = Table(
@@ -232,7 +225,6 @@ RECORDS = Table(
     row="an instrument's record, stored when it was new or changed",
     columns=(_BATCH, *INSTRUMENTS.columns, _PROGRAM, _AT),
     key=(BATCH, "instrument"),
-    order=(BATCH, "instrument"),
 )
 
 # Tables that a build writes, in the order of its commits.
@@ -256,7 +248,6 @@ BUILDS = Table(
         _AT,
     ),
     key=("build",),
-    order=("build",),
 )
 
 TABLES: dict[str, Table] = {

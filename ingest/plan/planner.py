@@ -44,7 +44,18 @@ class Planner:
         again: bool = False,
         without: Collection[Subject] = (),
     ) -> None:
-        """Read the lake; see `make_plans`. Subjects `without` are not planned."""
+        """Read the lake.
+
+        Args:
+            lake: to read `instruments` and `coverage` from.
+            selection: of datasets, instruments and time.
+            now: the exchange's clock.
+            repair: fetch again all steps that were answered without a row, or whose row the last
+                build rejected.
+            again: fetch again all steps of the selection, even stored ones; without those of
+                perpetuals that are only companions of futures.
+            without: subjects that are not planned.
+        """
         rows = choose(lake.snapshot(INSTRUMENTS).read(), selection)
         self.datasets = [dataset.name for dataset in chosen(selection.data)]
         self.wanted: dict[Subject, Sequence[Span]] = {
@@ -65,8 +76,16 @@ class Planner:
         self._version = self._watch.version()
         self._coverage, self.is_current = coverage_of(lake)
 
+    def plans(self) -> list[Plan]:
+        """Plan all subjects."""
+        return [self.plan(subject) for subject in self.wanted]
+
     def plan(self, subject: Subject) -> Plan:
-        """Plan a subject by the coverage read last."""
+        """Plan a subject by the coverage read last.
+
+        Needed are steps that are `failed` or were never asked; and `missing` ones until two
+        consecutive backfills found them missing.
+        """
         coverage = self.coverage(subject)
         return make_plan(
             subject,
@@ -129,32 +148,6 @@ def _refused(lake: Lake) -> dict[Subject, list[Span]]:
             starts.to_series().unique().sort()
         )
     return found
-
-
-def make_plans(
-    lake: Lake,
-    selection: Selection,
-    now: datetime,
-    *,
-    repair: bool = False,
-    again: bool = False,
-) -> list[Plan]:
-    """Plan what the lake still needs of the selection; the lake is read and not changed.
-
-    Needed are steps that are `failed` or were never asked; and `missing` ones until two consecutive
-    backfills found them missing.
-
-    Args:
-        lake: to read `instruments` and `coverage` from.
-        selection: of datasets, instruments and time.
-        now: the exchange's clock.
-        repair: fetch again all steps that were answered without a row, or whose row the last
-            build rejected.
-        again: fetch again all steps of the selection, even stored ones; without those of
-            perpetuals that are only companions of futures.
-    """
-    planner = Planner(lake, selection, now, repair=repair, again=again)
-    return [planner.plan(subject) for subject in planner.wanted]
 
 
 def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, Any]:
