@@ -33,22 +33,8 @@ _SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A dated inverse future or an inverse perpetual, as its record describes it.
-
-    Attributes:
-        instrument: the exchange's name; safe as a path segment.
-        kind: `future` or `perpetual`.
-        base: coin.
-        quote: currency of prices.
-        settlement: currency of profit and loss.
-        contract_type: `inverse`.
-        listed_at: creation, UTC, to the millisecond.
-        expires_at: end of life, UTC, exclusive; None for a perpetual.
-        tick_size: smallest price step, in quote per base, if recorded.
-        contract_size: in quote currency, if recorded.
-        active: open for trading.
-        price_index: index that the contract settles to, e.g. `btc_usd`.
-        term: see `lake.contract_terms`.
+    """A dated inverse future or an inverse perpetual, as its record describes it; the attributes
+    are the columns of the table `instruments`.
     """
 
     instrument: str

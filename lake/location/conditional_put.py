@@ -10,7 +10,6 @@ import errno
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from enum import Enum
 from pathlib import Path
 from threading import Barrier
 from uuid import uuid4
@@ -37,12 +36,6 @@ BY_RENAME = {"allow_unsafe_rename": "true"}
 
 # Lakes that this process has checked, with their storage options.
 _checked: set[tuple[str, frozenset[tuple[str, str]]]] = set()
-
-
-class _Outcome(Enum):
-    STORED = "the store accepted the commit"
-    REFUSED = "the store refused the commit, because that version exists"
-    NOT_SENT = "the library saw the other commit and sent none"
 
 
 def check(table_uri: str, options: Mapping[str, str]) -> None:
@@ -98,9 +91,9 @@ def keeps_first(root: str, options: Mapping[str, str]) -> bool | None:
     """
     for _ in range(_TRIES):
         outcomes = _race(f"{root}/_probe-{uuid4().hex}", options)
-        if outcomes.count(_Outcome.STORED) > 1:
+        if all(outcomes):
             return False
-        if _Outcome.REFUSED in outcomes:
+        if False in outcomes:
             return True
     return None
 
@@ -125,7 +118,7 @@ def has_links(folder: Path) -> bool:
     return True
 
 
-def _race(uri: str, options: Mapping[str, str]) -> list[_Outcome]:
+def _race(uri: str, options: Mapping[str, str]) -> list[bool | None]:
     start = Barrier(_WRITERS)
     try:
         with ThreadPoolExecutor(_WRITERS) as pool:
@@ -138,7 +131,8 @@ def _race(uri: str, options: Mapping[str, str]) -> list[_Outcome]:
                 store.delete_file(info.path)
 
 
-def _write(uri: str, options: Mapping[str, str], start: Barrier) -> _Outcome:
+def _write(uri: str, options: Mapping[str, str], start: Barrier) -> bool | None:
+    """Whether the store accepted a commit; None if the library saw the other one and sent none."""
     start.wait()
     try:
         DeltaTable.create(
@@ -149,9 +143,9 @@ def _write(uri: str, options: Mapping[str, str], start: Barrier) -> _Outcome:
             commit_properties=CommitProperties(max_commit_retries=0),
         )
     except CommitFailedError:
-        return _Outcome.REFUSED
+        return False
     except DeltaError:
         if DeltaTable.is_deltatable(uri, dict(options) or None):
-            return _Outcome.NOT_SENT
+            return None
         raise
-    return _Outcome.STORED
+    return True
