@@ -7,14 +7,13 @@ _INSTRUMENT = Column("instrument", Type.TEXT, "the exchange's name of the instru
 _TS = Column("ts", Type.TIME, "the minute's open", "UTC")
 
 
-def _prices(unit: str, *names: str, nullable: bool = True) -> tuple[Column, ...]:
-    return tuple(Column(n, Type.FLOAT, f"{n} price", unit, nullable=nullable) for n in names)
-
-
 _CANDLE = (
     _INSTRUMENT,
     _TS,
-    *_prices("quote per base", "open", "high", "low", "close"),
+    *(
+        Column(name, Type.FLOAT, f"{name} price", "quote per base", nullable=True)
+        for name in ("open", "high", "low", "close")
+    ),
     Column("volume", Type.FLOAT, "traded amount", "base coin", nullable=True),
     Column("cost", Type.FLOAT, "traded amount", "quote currency", nullable=True),
 )

@@ -269,8 +269,5 @@ def _going_on(age: timedelta) -> dict[str, Any]:
 
 def _plain(value: object) -> str:
     text = str(value)
-    return text if text and not any(c.isspace() or c == '"' for c in text) else _quoted(text)
-
-
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
+    is_plain = text and not any(c.isspace() or c == '"' for c in text)
+    return text if is_plain else orjson.dumps(text).decode()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ingest.datasets.dataset import Dataset, lives, without_late
+from ingest.datasets.dataset import Dataset, closed, lives, without_late
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, time_of
 from ingest.deribit.replies import Answer, Page
 from ingest.plan.windows import milliseconds
@@ -63,7 +63,7 @@ def read(answer: Answer, window: Span) -> Page:
         TransientError: it is not an answer to this window; none of it is used.
     """
     given = objects(answer.result, "the hours of funding")
-    asked = closed_part(window, answer.at)
+    asked = closed(window, answer.at and HOURS.floor(answer.at - LAG))
     if len(given) > 2 * HOURS.longest:
         raise malformed(f"{len(given)} rows came for {(window.end - window.start) // HOUR} hours")
     rows = [_row(row, window) for row in given]
@@ -73,20 +73,6 @@ def read(answer: Answer, window: Span) -> Page:
     frame = frame.filter(is_asked)
     covered = HOURS.spans(frame.select(_step).to_series())
     return Page(frame, duplicates, without_late(asked, covered, HOURS, answer.at), tuple(covered))
-
-
-def closed_part(window: Span, at: datetime | None) -> Span:
-    """Return the hours of a window that were final when it was answered.
-
-    Raises:
-        TransientError: there are none.
-    """
-    if at is None:
-        return window
-    asked = Span(window.start, min(window.end, HOURS.floor(at - LAG)))
-    if asked.end <= asked.start:
-        raise malformed("the exchange's clock is earlier than the window")
-    return asked
 
 
 def _row(row: Mapping[str, Any], window: Span) -> dict[str, object]:
