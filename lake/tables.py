@@ -1,5 +1,7 @@
 """The one declaration of each table of the lake; those of carry are in `lake.carry_tables`."""
 
+from dataclasses import replace
+
 from lake.carry_tables import CARRY, RAW_CARRY
 from lake.table import BATCH, Column, Table, Type
 
@@ -22,10 +24,6 @@ _DATASET = Column(
     "dataset", Type.TEXT, "candles, funding, funding_totals, deliveries or settlements"
 )
 _SUSPECT = Column("suspect", Type.BOOL, "whether a warning rule flagged the row; flagged rows stay")
-
-
-def _never_null(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    return tuple(Column(c.name, c.type, c.meaning, c.unit) for c in columns)
 
 
 INSTRUMENTS = Table(
@@ -74,7 +72,7 @@ CANDLES = Table(
     name="candles",
     row="a candle that passed validation",
     columns=(
-        *_never_null(_CANDLE),
+        *(replace(column, nullable=False) for column in _CANDLE),
         Column("traded", Type.BOOL, "whether anything traded in the minute (volume > 0)"),
         _SUSPECT,
     ),

@@ -97,7 +97,7 @@ def build_partition(task: Task) -> Built:
     """
     wanted = spans_of_periods(task.periods)
     raw = _raw(task, task.sources, widened(wanted, task.kind))
-    validated, quarantine = validate(raw, pl.col("listed_at"), pl.col("expires_at"))
+    validated, quarantine = validate(raw)
     before = inside(validated, [Span(span.start - LEAD_IN, span.start) for span in wanted])
     candles, matched = _judged(task, validated, wanted)
     return Built(
@@ -157,7 +157,7 @@ def _others(task: Task, minutes: pl.Series) -> pl.DataFrame:
     """
     near = merge(Span(minute - STAND_IN, minute + MINUTE) for minute in minutes)
     raw = _raw(task, task.others, near)
-    candles, _ = validate(raw, pl.col("listed_at"), pl.col("expires_at"))
+    candles, _ = validate(raw)
     return candles.select("instrument", "expires_at", "ts", "high", "low", "close", "traded")
 
 
