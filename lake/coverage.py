@@ -106,11 +106,7 @@ class Coverage:
         return subtract(settled, self.unconfirmed())
 
     def intervals(self, listed_at: datetime) -> list[tuple[Span, Status]]:
-        """Tile `[listed_at, end asked)` with maximal intervals of one status, in order.
-
-        Args:
-            listed_at: the first minute of the instrument's life.
-        """
+        """Tile `[listed_at, end asked)` with maximal intervals of one status, in order."""
         asked = merge([*self.present, *self.absent, *self.believed, *self.failed])
         if not asked:
             return []

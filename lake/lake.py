@@ -89,9 +89,6 @@ class Lake:
         """Return the newest versions of tables, by name; in an object store they are read in
         parallel.
 
-        Args:
-            names: of the tables, all by default.
-
         Raises:
             LakeError: a table cannot be read.
         """

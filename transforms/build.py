@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -103,8 +103,6 @@ def build(
     full: bool = False,
     target: Lake | None = None,
     report: Callable[[int, int], None] = lambda _done, _total: None,
-    clock: Callable[[], float] = time.monotonic,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> BuildResult:
     """Bring the curated tables up to date with the raw ones.
 
@@ -119,14 +117,12 @@ def build(
         full: build everything again, without reading stored curated rows.
         target: the lake to build in; by default the present state of `lake`.
         report: called with the number of finished instruments and of all instruments.
-        clock: monotonic seconds.
-        now: this machine's clock, UTC.
 
     Raises:
         LakeError: the lake cannot be read or written.
         ConflictError: another build committed meanwhile; run it again.
     """
-    start_s = clock()
+    start_s = time.monotonic()
     into = target or Lake(lake.uri, lake.options)
     # Opened before the raw tables: a commit of another build meanwhile is then a conflict, and is
     # never taken for this build's own rows.
@@ -141,8 +137,8 @@ def build(
         built = _run(lake, into, executor, sources, bases, chosen, report, full=full)
         carry = carry_build.curate(lake, sources.batch, bases, last)
         made = Made(sources, chosen, built, carry)
-        written = commit(into, bases, made, {**alike, "program": program}, now, full=full)
-    return _result(bases, sources, chosen or {}, written, clock() - start_s)
+        written = commit(into, bases, made, {**alike, "program": program}, full=full)
+    return _result(bases, sources, chosen or {}, written, time.monotonic() - start_s)
 
 
 def _last(
