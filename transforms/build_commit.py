@@ -76,7 +76,7 @@ def commit(
             bases[table.name] = into.commit(
                 base, added, info, removing=removed, counters={BUILD: number}
             )
-    carry_build.commit(into, bases, made.carry.changes, info, {BUILD: number}, full=full)
+    carry_build.commit(into, bases, made.carry, info, {BUILD: number}, full=full)
     old = {
         table: table.empty() if full else bases[table.name].read()
         for table in (QUARANTINE, PERIODS, WARNINGS, QUALITY)
