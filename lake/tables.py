@@ -110,6 +110,12 @@ def _counts(*meanings: tuple[str, str, str]) -> tuple[Column, ...]:
     return tuple(Column(name, Type.INT, meaning, unit) for name, meaning, unit in meanings)
 
 
+_GAPS = (
+    ("gaps", "maximal runs of missing minutes", "gaps"),
+    ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
+    ("longest_gap_minutes", "longest gap", "minutes"),
+)
+
 QUALITY = Table(
     name="quality",
     row="an instrument's figures, counted from its first candle to the end of the requested time",
@@ -121,9 +127,7 @@ QUALITY = Table(
         *_counts(
             ("expected_minutes", "minutes from the first candle to the end requested", "minutes"),
             ("missing_minutes", "expected minutes without a raw candle", "minutes"),
-            ("gaps", "maximal runs of missing minutes", "gaps"),
-            ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
-            ("longest_gap_minutes", "longest gap", "minutes"),
+            *_GAPS,
             ("duplicates", "repeats seen in the exchange's replies", "rows"),
             ("quarantined", "raw candles that failed validation", "rows"),
             ("untraded_minutes", "candles without a trade", "minutes"),
@@ -143,9 +147,7 @@ PERIODS = Table(
         Column("last_ts", Type.TIME, "last raw candle", "UTC"),
         *_counts(
             ("missing_minutes", "minutes between the two without a raw candle", "minutes"),
-            ("gaps", "maximal runs of missing minutes", "gaps"),
-            ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
-            ("longest_gap_minutes", "longest gap", "minutes"),
+            *_GAPS,
             ("quarantined", "raw candles that are not in candles", "rows"),
             ("untraded_minutes", "candles without a trade", "minutes"),
         ),

@@ -101,7 +101,7 @@ def _checked(answer: Answer, known: Collection[datetime]) -> Answer:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    day = date_of(row, "date")
+    day = date_of(row)
     return {
         "delivered_at": datetime.combine(day, _DELIVERED),
         "delivery_price": number_of(row, "delivery_price"),

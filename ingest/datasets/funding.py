@@ -76,7 +76,7 @@ def read(answer: Answer, window: Span) -> Page:
 
 
 def _row(row: Mapping[str, Any], window: Span) -> dict[str, object]:
-    hour_end = time_of(row, "timestamp")
+    hour_end = time_of(row)
     if HOURS.floor(hour_end) != hour_end:
         raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%M:%SZ} is not at a full hour")
     if not window.start <= hour_end <= window.end:

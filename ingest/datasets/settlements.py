@@ -165,7 +165,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     return {
         "instrument_name": text_of(row, "instrument_name"),
-        "settled_at": time_of(row, "timestamp"),
+        "settled_at": time_of(row),
         "type": kind,
         **{name: number_of(row, name) for name in _NUMBERS},
     }

@@ -58,18 +58,14 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
     if table_uri.startswith("memory:") or known in _checked:
         return
     if is_local(table_uri):
-        if BY_RENAME.items() <= options.items():
-            return
-        if not has_links(Path(root)):
+        if not (BY_RENAME.items() <= options.items() or has_links(Path(root))):
             raise UsageError(
                 f"A lake cannot be written at {root}: its file system has no hard links, which "
                 "keep one commit from replacing another. Nothing was stored. Choose a folder on "
                 "another file system or an object store; only copies by `basislake backup` can be "
                 "stored here."
             )
-        _checked.add(known)
-        return
-    if keeps_first(root, options) is False:
+    elif keeps_first(root, options) is False:
         raise LakeError(
             f"The store of {root} ignores If-None-Match: a second commit replaces the first, so "
             "writers would lose each other's rows. Nothing was written. Use a store with "
