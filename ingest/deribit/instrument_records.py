@@ -53,22 +53,6 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A record that cannot be read.
-
-    Attributes:
-        name: the record's name, shortened and escaped for display; never stored.
-        reason: one phrase.
-        could_be_dated: whether the name could be a dated BTC or ETH future, so that data may be
-            missing.
-    """
-
-    name: str
-    reason: str
-    could_be_dated: bool
-
-
-@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A sound record outside of basislake's market.
 
@@ -79,6 +63,18 @@ class LeftOut:
 
     name: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(LeftOut):
+    """A record that cannot be read.
+
+    Attributes:
+        could_be_dated: whether the name could be a dated BTC or ETH future, so that data may be
+            missing.
+    """
+
+    could_be_dated: bool
 
 
 @dataclass(frozen=True, slots=True)
