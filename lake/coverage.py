@@ -154,12 +154,13 @@ def _whole(asks: pl.DataFrame) -> pl.DataFrame:
     """
     of, is_absent = ("dataset", "instrument", "status"), pl.col("status") == ABSENT
     columns = asks.select(*of, "start", "end", "run")
-    answered = columns.filter(~is_absent).sort(*of, "start")
-    is_apart = pl.col("start") > pl.col("end").cum_max().shift(1).over(of)
-    parts = answered.group_by(*of, is_apart.fill_null(value=True).cum_sum().alias("part")).agg(
-        pl.min("start"), pl.max("end"), run=pl.lit(None, pl.String)
-    )
-    return pl.concat([parts.drop("part"), columns.filter(is_absent)])
+    # A span ends before a row that starts after the end of all rows before it.
+    is_first = (pl.col("start") > pl.col("end").cum_max().shift(1)).fill_null(value=True)
+    starts = pl.col("start").filter(is_first)
+    ends = pl.col("end").cum_max().filter(is_first.shift(-1, fill_value=True))
+    groups = columns.filter(~is_absent).sort("start").group_by(of).agg(starts, ends)
+    whole = groups.explode("start", "end").with_columns(run=pl.lit(None, pl.String))
+    return pl.concat([whole, columns.filter(is_absent)])
 
 
 def _folded(seen: Mapping[tuple[str, str | None], list[Span]]) -> Coverage:
