@@ -1,7 +1,7 @@
 """One table at one version: its files, and how to read them."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -216,30 +216,21 @@ def _check_readable(uri: str) -> None:
             os.scandir(f"{uri}/{LOG}").close()
 
 
-class Watch:
-    """Polls the newest version of a table; every poll after the first costs a tenth of a
-    snapshot.
+def versions(table: Table, uri: str, options: Mapping[str, str]) -> Iterator[int | None]:
+    """Yield the newest version of a table each time, None where it does not exist. Every time after
+    the first costs a tenth of a snapshot.
+
+    Raises:
+        LakeError: the table cannot be read.
     """
-
-    def __init__(self, table: Table, uri: str, options: Mapping[str, str]) -> None:
-        """Watch a table; nothing is read yet."""
-        self._table = table
-        self._uri = uri
-        self._options = options
-        self._delta: DeltaTable | None = None
-
-    def version(self) -> int | None:
-        """Return the newest version; None where the table does not exist.
-
-        Raises:
-            LakeError: the table cannot be read.
-        """
-        with explained(f"{self._table.name} cannot be read at {self._uri}"):
-            if self._delta is not None:
-                self._delta.update_incremental()
-                return self._delta.version()
-            self._delta = open_table(self._table, self._uri, self._options)
-            return self._delta.version() if self._delta else None
+    delta: DeltaTable | None = None
+    while True:
+        with explained(f"{table.name} cannot be read at {uri}"):
+            if delta is None:
+                delta = open_table(table, uri, options)
+            else:
+                delta.update_incremental()
+        yield delta.version() if delta else None
 
 
 def _files_of(table: Table, delta: DeltaTable) -> tuple[DataFile, ...]:

@@ -72,8 +72,8 @@ class Planner:
         self._lake = lake
         self._selected = selection.span
         self._repair = repair
-        self._watch = lake.watch(ASKS)
-        self._version = self._watch.version()
+        self._versions = lake.versions(ASKS)
+        self._version = next(self._versions)
         self._coverage, self.is_current = coverage_of(lake)
 
     def plans(self) -> list[Plan]:
@@ -101,7 +101,7 @@ class Planner:
 
     def renew(self) -> None:
         """Read the coverage again if another run has fetched something since."""
-        newest = self._watch.version()
+        newest = next(self._versions)
         if newest != self._version:
             self._version = newest
             self._coverage, self.is_current = coverage_of(self._lake)

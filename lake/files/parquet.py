@@ -214,7 +214,6 @@ def add_action_fields(table: Table, file: DataFile) -> dict[str, Any]:
         "size": file.bytes,
         "partition_values": partition_values(table, file),
         "modification_time": time.time_ns() // 1_000_000,
-        "data_change": True,
         "stats": json.dumps(stats),
     }
 
