@@ -7,6 +7,7 @@ see those only after the build's commit.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import polars as pl
 
@@ -123,10 +124,7 @@ def _judged(
     """The candles of the periods with their spikes flagged, and the rows of `basis`, empty for a
     perpetual.
     """
-
-    def others(minutes: pl.Series) -> pl.DataFrame:
-        return _others(task, minutes)
-
+    others = partial(_others, task)
     is_own = in_spans(candles["ts"], wanted)
     if not is_own.any():
         return candles.clear(), BASIS.empty()

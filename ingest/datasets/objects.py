@@ -79,15 +79,7 @@ def number_of(row: Mapping[str, Any], name: str) -> float | None:
     Raises:
         TransientError: it is something else.
     """
-    return number(row.get(name), name)
-
-
-def number(value: object, name: str) -> float | None:
-    """Return a finite number, None for null.
-
-    Raises:
-        TransientError: it is something else.
-    """
+    value = row.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
