@@ -10,7 +10,7 @@ import polars as pl
 
 from ingest.backfill.asks import coverage_of
 from ingest.datasets import DATASETS, chosen
-from ingest.datasets.candles import CANDLES
+from ingest.datasets.candles import CANDLES, candles_of
 from ingest.plan.scope import chosen_of
 from ingest.plan.selection import Selection, choose
 from ingest.plan.windows import Plan, make_plan, selected_steps
@@ -18,9 +18,9 @@ from lake import Lake
 from lake.carry_tables import REJECTED
 from lake.coverage import Coverage, Subject
 from lake.tables import ASKS, INSTRUMENTS, QUARANTINE, SUPERSEDED
-from lake.time.intervals import Span, clip, merge, subtract
+from lake.time.intervals import Span, subtract
 
-_START_OF_TIME, _END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_END_OF_TIME = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Planner:
@@ -211,6 +211,5 @@ def spans_in_scope(instruments: pl.DataFrame, scope: Selection) -> dict[str, lis
     if CANDLES not in chosen(scope.data):
         return {}
     found = CANDLES.wanted(chosen_of(instruments, scope), _END_OF_TIME)
-    limits = CANDLES.steps.selected(scope.span or Span(_START_OF_TIME, _END_OF_TIME))
-    spans = {name: merge(clip(span, limits) for span in own) for name, own in found.items()}
+    spans = {n: selected_steps(candles_of(n), own, scope.span) for n, own in found.items()}
     return {name: own for name, own in spans.items() if own}
