@@ -205,7 +205,7 @@ def _view(folder: str) -> dict[str, Any]:
             database.execute(create_table_sql(table, "public"))
         database.commit()
         for number, name in enumerate(names):
-            rows = CANDLES.cast(snapshot.scan(name).collect())
+            rows = CANDLES.cast(snapshot.rows_of(snapshot.of(name)))
             table = FUTURES_OHLCV if number else PERPETUALS_OHLCV
             expiry = (rows["ts"][-1] + MINUTE).date()
             frame = futures_frame(rows, expiry) if number else perpetuals_frame(rows)

@@ -97,14 +97,8 @@ def _shown(seconds: list[float]) -> str:
 
 
 def _last(lake: Lake, name: str) -> pl.DataFrame:
-    return (
-        lake.snapshot(RAW_CANDLES)
-        .scan(name)
-        .sort("ts")
-        .last()
-        .collect()
-        .drop("instrument", "batch")
-    )
+    raw = lake.snapshot(RAW_CANDLES)
+    return raw.rows_of(raw.of(name)).sort("ts").tail(1).drop("instrument", "batch")
 
 
 def _outcome(name: str, last: pl.DataFrame, minute: int) -> Outcome:

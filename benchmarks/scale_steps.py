@@ -27,7 +27,7 @@ from benchmarks.build_lake import (
 from ingest.backfill.batch_commit import store
 from ingest.backfill.committer import BATCH_ROWS
 from ingest.backfill.outcome import Outcome
-from ingest.plan.planner import make_plans, plan_figures
+from ingest.plan.planner import Planner, plan_figures
 from ingest.plan.selection import Selection
 from lake import Lake
 from lake import open as open_lake
@@ -120,7 +120,7 @@ def _size(lake: Lake, _futures: int) -> dict[str, Any]:
 STEPS: dict[str, Callable[[Lake, int], dict[str, Any]]] = {
     "commit": _commit,
     "late": _late,
-    "plan": lambda lake, _: plan_figures(make_plans(lake, Selection(), _NOW), 0),
+    "plan": lambda lake, _: plan_figures(Planner(lake, Selection(), _NOW).plans(), 0),
     "build, all": lambda lake, _: _built(lake, full=True),
     "build": lambda lake, _: _built(lake, full=False),
     "fingerprint": lambda lake, _: {"digest": fingerprint(lake, 2).lake},

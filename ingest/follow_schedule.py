@@ -177,11 +177,7 @@ class Lag:
 
 
 def newest_candles(coverage: pl.DataFrame) -> dict[str, datetime]:
-    """The newest candle of each instrument that has one.
-
-    Args:
-        coverage: rows of the table `coverage`.
-    """
+    """The newest candle of each instrument that has one."""
     present = coverage.filter(IS_CANDLES, pl.col("status") == "present")
     newest = present.group_by("instrument").agg(pl.col("end").max() - MINUTE)
     return dict(newest.iter_rows())

@@ -29,7 +29,6 @@ FUNDING = Table(
         _rate("interest_8h", "trailing rate over eight hours"),
     ),
     key=("instrument", "hour_end"),
-    order=("instrument", "hour_end"),
 )
 
 FUNDING_TOTALS = Table(
@@ -41,7 +40,6 @@ FUNDING_TOTALS = Table(
         _rate("total", "funding of the month, as the exchange sums it"),
     ),
     key=("instrument", "month"),
-    order=("instrument", "month"),
 )
 
 DELIVERIES = Table(
@@ -53,7 +51,6 @@ DELIVERIES = Table(
         _price("delivery_price", "average of the index over the half hour before"),
     ),
     key=("index_name", "delivered_at"),
-    order=("index_name", "delivered_at"),
 )
 
 SETTLEMENTS = Table(
@@ -68,7 +65,6 @@ SETTLEMENTS = Table(
         _price("index_price", "index; for a delivery, the delivery price"),
     ),
     key=("instrument", "settled_at", "type"),
-    order=("instrument", "settled_at", "type"),
 )
 
 
@@ -80,7 +76,6 @@ def _received(table: Table, what: str) -> Table:
         row=f"{what} as received; if received several times, the row of the last batch counts",
         columns=(*columns, _BATCH),
         key=(*table.key, BATCH),
-        order=(*table.order, BATCH),
     )
 
 
@@ -102,7 +97,6 @@ REJECTED = Table(
         Column("row", Type.TEXT, "the cells of the row, as JSON"),
     ),
     key=("dataset", "instrument", "ts"),
-    order=("dataset", "instrument", "ts"),
 )
 
 # Raw tables that ingest writes, and tables that a build writes from them.

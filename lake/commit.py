@@ -41,21 +41,7 @@ def transact(
 
     It succeeds only if the transaction ids have the same numbers as in `base`, and the removed
     files still exist: of two writers that set one id from the same base, or remove one file, only
-    one succeeds, whichever program the other is.
-
-    Args:
-        base: the version that the change was computed from.
-        removed: files to remove.
-        added: files to add.
-        lineage: stored in the commit.
-        counters: transaction ids to set.
-        is_whole: whether the added files become the whole table; the commit then succeeds only if
-            no file was added or removed since `base`.
-
-    Raises:
-        ConflictError: another writer was faster; nothing was stored.
-        LakeError: the store cannot be written; nothing was stored, or the message says that this
-            is unknown.
+    one succeeds, whichever program the other is. See `Lake.commit` for arguments and errors.
     """
     info = {**lineage, _IDENTITY: uuid4().hex}
     name, gone = base.table.name, {action.path for action in removed}

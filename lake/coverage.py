@@ -16,9 +16,6 @@ from lake.tables import COVERAGE
 from lake.time.intervals import Span, clip, common, merge, subtract
 from lake.time.steps import STEPS
 
-# Below this number of rows a loop is as fast as a query of Polars.
-_FEW_ROWS = 200
-
 # If no future settles to an index any more, coverage starts at its first ask.
 _EVER = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -109,11 +106,7 @@ class Coverage:
         return subtract(settled, self.unconfirmed())
 
     def intervals(self, listed_at: datetime) -> list[tuple[Span, Status]]:
-        """Tile `[listed_at, end asked)` with maximal intervals of one status, in order.
-
-        Args:
-            listed_at: the first minute of the instrument's life.
-        """
+        """Tile `[listed_at, end asked)` with maximal intervals of one status, in order."""
         asked = merge([*self.present, *self.absent, *self.believed, *self.failed])
         if not asked:
             return []
@@ -136,48 +129,50 @@ class Coverage:
         return subtract(spans, [before])
 
 
-def folded(asks: pl.DataFrame, known: Iterable[Span] = ()) -> Coverage:
-    """Return the coverage from rows of `asks` of one instrument, in any order.
-
-    Args:
-        asks: the rows, at least their columns status, start, end and run.
-        known: further minutes that are present.
-    """
-    present = merge([*known, *_merged(asks, PRESENT)])
-    failures = _merged(asks, FAILED)
-    lacked: dict[str | None, list[Span]] = {}
-    for start, end, run in _rows(asks, ABSENT):
-        lacked.setdefault(run, []).append(Span(start, end))
-    absences = [span for own in lacked.values() for span in own]
-    believed = subtract(_twice(absences), present)
-    once = subtract(absences, [*present, *believed])
-    settled = subtract(_twice(span for own in lacked.values() for span in merge(own)), present)
-    failed = subtract(failures, [*present, *absences])
-    return Coverage(present, once, believed, settled, failed)
-
-
 def coverages(asks: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[Subject, Coverage]:
     """Return the coverage from rows of `asks`, by dataset and instrument.
 
     Args:
-        asks: the rows; without those of status `present` if `known` has their minutes.
+        asks: the rows, in any order; without those of status `present` if `known` has their
+            minutes.
         known: rows of `coverage`; only those of status `present` are used.
     """
-    held: dict[Subject, list[Span]] = {}
+    rows = _whole(asks)
     if known is not None:
-        rows = known.filter(status=PRESENT).select("dataset", "instrument", "start", "end")
-        for dataset, name, start, end in rows.iter_rows():
-            held.setdefault(Subject(dataset, name), []).append(Span(start, end))
-    # Building a frame costs more than its few rows, so each has only the columns in use.
-    parts = asks.select("dataset", "instrument", "status", "start", "end", "run").partition_by(
-        "dataset", "instrument", as_dict=True
-    )
-    found = {}
-    for (dataset, name), part in parts.items():
-        subject = Subject(str(dataset), str(name))
-        found[subject] = folded(part, held.pop(subject, ()))
-    found |= {subject: Coverage(present=merge(spans)) for subject, spans in held.items()}
-    return dict(sorted(found.items()))
+        own = known.filter(status=PRESENT).with_columns(run=pl.lit(None, pl.String))
+        rows = pl.concat([rows, own.select(rows.columns)])
+    seen: dict[Subject, dict[tuple[str, str | None], list[Span]]] = {}
+    for dataset, name, status, start, end, run in rows.iter_rows():
+        spans = seen.setdefault(Subject(dataset, name), {}).setdefault((status, run), [])
+        spans.append(Span(start, end))
+    return {subject: _folded(own) for subject, own in sorted(seen.items())}
+
+
+def _whole(asks: pl.DataFrame) -> pl.DataFrame:
+    """Rows of status `present`, possibly millions, and of `failed` as maximal spans without a run;
+    those of `absent` as they are.
+    """
+    of, is_absent = ("dataset", "instrument", "status"), pl.col("status") == ABSENT
+    columns = asks.select(*of, "start", "end", "run")
+    # A span ends before a row that starts after the end of all rows before it.
+    is_first = (pl.col("start") > pl.col("end").cum_max().shift(1)).fill_null(value=True)
+    starts = pl.col("start").filter(is_first)
+    ends = pl.col("end").cum_max().filter(is_first.shift(-1, fill_value=True))
+    groups = columns.filter(~is_absent).sort("start").group_by(of).agg(starts, ends)
+    whole = groups.explode("start", "end").with_columns(run=pl.lit(None, pl.String))
+    return pl.concat([whole, columns.filter(is_absent)])
+
+
+def _folded(seen: Mapping[tuple[str, str | None], list[Span]]) -> Coverage:
+    """The coverage from the spans of each status and run."""
+    present, failures = (merge(seen.get((status, None), ())) for status in (PRESENT, FAILED))
+    lacked = [own for (status, _), own in seen.items() if status == ABSENT]
+    absences = [span for own in lacked for span in own]
+    believed = subtract(_twice(absences), present)
+    once = subtract(absences, [*present, *believed])
+    settled = subtract(_twice(span for own in lacked for span in merge(own)), present)
+    failed = subtract(failures, [*present, *absences])
+    return Coverage(present, once, believed, settled, failed)
 
 
 def to_table(found: Mapping[Subject, Coverage], listed: Mapping[str, datetime]) -> pl.DataFrame:
@@ -199,31 +194,6 @@ def listings(instruments: pl.DataFrame) -> dict[str, datetime]:
     """Return the listing time of each instrument, and of each index's first future, by name."""
     futures = instruments.filter(kind="future").group_by("price_index").agg(pl.min("listed_at"))
     return dict([*futures.iter_rows(), *instruments.select("instrument", "listed_at").iter_rows()])
-
-
-def _rows(asks: pl.DataFrame, status: str) -> Iterator[tuple[datetime, datetime, str | None]]:
-    """Start, end and run of the rows of a status."""
-    if asks.height > _FEW_ROWS:
-        yield from asks.filter(status=status).select("start", "end", "run").iter_rows()
-        return
-    place = [asks.columns.index(name) for name in ("status", "start", "end", "run")]
-    for row in asks.iter_rows():
-        if row[place[0]] == status:
-            yield row[place[1]], row[place[2]], row[place[3]]
-
-
-def _merged(asks: pl.DataFrame, status: str) -> list[Span]:
-    """The minutes of the rows of a status, possibly millions, as maximal spans."""
-    if asks.height <= _FEW_ROWS:
-        return merge(Span(start, end) for start, end, _ in _rows(asks, status))
-    reached = pl.col("end").cum_max().shift(1)
-    runs = (
-        asks.filter(status=status)
-        .sort("start")
-        .select("start", "end", run=(pl.col("start") > reached).fill_null(value=True).cum_sum())
-    )
-    whole = runs.group_by("run", maintain_order=True).agg(pl.min("start"), pl.max("end"))
-    return [Span(start, end) for _, start, end in whole.iter_rows()]
 
 
 def _twice(spans: Iterable[Span]) -> list[Span]:

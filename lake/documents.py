@@ -49,7 +49,10 @@ def texts(lake: Lake, folder: str, names: str, newest: int) -> dict[str, str]:
         store = None if lake.is_local else parquet.filesystem(lake.uri, lake.options)
         found = parquet.listed(store, folder) if store else _on_disk(lake, folder)
         paths = _last_first(found, folder, names)[:newest]
-        data = {path: parquet.get(store, path) if store else _read(lake, path) for path in paths}
+        data = {
+            path: parquet.get(store, path) if store else Path(lake.uri, path).read_bytes()
+            for path in paths
+        }
     return {path: text.decode(errors="replace") for path, text in data.items()}
 
 
@@ -73,7 +76,3 @@ def _on_disk(lake: Lake, folder: str) -> list[str]:
     with suppress(FileNotFoundError):
         return [f"{folder}/{path.name}" for path in Path(lake.uri, folder).iterdir()]
     return []
-
-
-def _read(lake: Lake, path: str) -> bytes:
-    return Path(lake.uri, path).read_bytes()

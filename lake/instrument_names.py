@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from lake.errors import UsageError
 from lake.location.lake_address import address_of
 from lake.machine import shared_folder
+from lake.machine.cores import text_of
 
 _FILE = "instruments"
 # Path of raw candles, as declared in `lake.tables`, which is too slow to import.
@@ -53,14 +54,9 @@ def known_names(uri: str) -> list[str]:
         place = Path(address.uri)
         if address.is_local and not place.is_dir():
             return []
-        names = set(_listed(shared_folder.folder(address.uri)))
+        names = set(text_of(shared_folder.folder(address.uri) / _FILE).split())
         if address.is_local:
             folders = (place / _CANDLES).glob(f"{_PARTITION}*")
             names |= {unquote(folder.name.removeprefix(_PARTITION)) for folder in folders}
         return sorted(names)
     return []
-
-
-def _listed(folder: Path) -> list[str]:
-    path = folder / _FILE
-    return path.read_text().split() if path.exists() else []

@@ -1,7 +1,7 @@
 """The lake: Delta Lake tables at a folder or object-store URI, with reads and atomic commits."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from lake.location import conditional_put
 from lake.location.lake_address import address_of
 from lake.machine import shared_folder
 from lake.query.views import plain_view
-from lake.snapshot import Snapshot, Watch, load, of_delta
+from lake.snapshot import Snapshot, load, of_delta, versions
 from lake.table import Table
 from lake.tables import TABLES
 
@@ -81,16 +81,13 @@ class Lake:
         """
         return load(table, self._table_uri(table), self.options, version)
 
-    def watch(self, table: Table) -> Watch:
-        """Return an object that polls the newest version of a table."""
-        return Watch(table, self._table_uri(table), self.options)
+    def versions(self, table: Table) -> Iterator[int | None]:
+        """Yield the newest version of a table each time; see `lake.snapshot.versions`."""
+        return versions(table, self._table_uri(table), self.options)
 
     def snapshots(self, names: Collection[str] = TABLES.keys()) -> dict[str, Snapshot]:
         """Return the newest versions of tables, by name; in an object store they are read in
         parallel.
-
-        Args:
-            names: of the tables, all by default.
 
         Raises:
             LakeError: a table cannot be read.

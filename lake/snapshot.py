@@ -1,7 +1,7 @@
 """One table at one version: its files, and how to read them."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,12 +68,11 @@ class Snapshot:
         Raises:
             LakeError: some rows must be read to be counted, and cannot be.
         """
-        return self.rows_in(self.files) if self.held is None else self.held.height
-
-    def rows_in(self, chosen: Collection[DataFile]) -> int:
-        """Number of rows in some of its files; see `rows`."""
-        whole = sum(file.rows for file in chosen if file.is_until(self.until))
-        partial = [f for f in chosen if f.may_be_until(self.until) and not f.is_until(self.until)]
+        if self.held is not None:
+            return self.held.height
+        whole = sum(file.rows for file in self.files if file.is_until(self.until))
+        some = (file for file in self.files if not file.is_until(self.until))
+        partial = [file for file in some if file.may_be_until(self.until)]
         return whole + (self.rows_of(partial).height if partial else 0)
 
     def of(self, partition: str) -> tuple[DataFile, ...]:
@@ -88,8 +87,8 @@ class Snapshot:
                 parts.setdefault(file.partition or "", []).append(file)
         return {name: tuple(group) for name, group in parts.items()}
 
-    def scan(self, partition: str | None = None) -> pl.LazyFrame:
-        """Return the rows, of all partitions or of one, with the declared columns and types.
+    def scan(self) -> pl.LazyFrame:
+        """Return the rows, with the declared columns and types.
 
         `collect()` may raise an error of Polars; `read` and `rows_of` turn it into ours.
 
@@ -100,23 +99,20 @@ class Snapshot:
             raise GoneError(self.gone)
         if self.held is not None:
             return self.held.lazy()
-        chosen = self.files if partition is None else self.of(partition)
-        return scan_files(self.table, self.uri, chosen, self.options, self.until)
+        return scan_files(self.table, self.uri, self.files, self.options, self.until)
 
-    def read(self, *where: pl.Expr, partition: str | None = None) -> pl.DataFrame:
+    def read(self, *where: pl.Expr) -> pl.DataFrame:
         """Return rows that fit in memory, in the table's order.
 
         Args:
             where: conditions on the rows; default: all rows.
-            partition: to read; default: all partitions.
 
         Raises:
             LakeError: they cannot be read.
         """
         if self.held is not None:
             return self.table.cast(self.held.filter(*where))
-        chosen = self.files if partition is None else self.of(partition)
-        return self.table.cast(self.rows_of(chosen, *where))
+        return self.table.cast(self.rows_of(self.files, *where))
 
     def rows_of(self, chosen: Collection[DataFile], *where: pl.Expr) -> pl.DataFrame:
         """Return rows of some of its files, with the declared columns and types.
@@ -220,30 +216,21 @@ def _check_readable(uri: str) -> None:
             os.scandir(f"{uri}/{LOG}").close()
 
 
-class Watch:
-    """Polls the newest version of a table; every poll after the first costs a tenth of a
-    snapshot.
+def versions(table: Table, uri: str, options: Mapping[str, str]) -> Iterator[int | None]:
+    """Yield the newest version of a table each time, None where it does not exist. Every time after
+    the first costs a tenth of a snapshot.
+
+    Raises:
+        LakeError: the table cannot be read.
     """
-
-    def __init__(self, table: Table, uri: str, options: Mapping[str, str]) -> None:
-        """Watch a table; nothing is read yet."""
-        self._table = table
-        self._uri = uri
-        self._options = options
-        self._delta: DeltaTable | None = None
-
-    def version(self) -> int | None:
-        """Return the newest version; None where the table does not exist.
-
-        Raises:
-            LakeError: the table cannot be read.
-        """
-        with explained(f"{self._table.name} cannot be read at {self._uri}"):
-            if self._delta is not None:
-                self._delta.update_incremental()
-                return self._delta.version()
-            self._delta = open_table(self._table, self._uri, self._options)
-            return self._delta.version() if self._delta else None
+    delta: DeltaTable | None = None
+    while True:
+        with explained(f"{table.name} cannot be read at {uri}"):
+            if delta is None:
+                delta = open_table(table, uri, options)
+            else:
+                delta.update_incremental()
+        yield delta.version() if delta else None
 
 
 def _files_of(table: Table, delta: DeltaTable) -> tuple[DataFile, ...]:

@@ -73,7 +73,8 @@ class Table:
         row: what one row is.
         columns: in order.
         key: the columns whose values are unique together.
-        order: the columns that sort the rows, within a partition if there are partitions.
+        order: the columns that sort the rows, within a partition if there are partitions; those of
+            the key by default.
         partition: the column that partitions the rows; None without partitions.
     """
 
@@ -81,8 +82,12 @@ class Table:
     row: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
-    order: tuple[str, ...]
+    order: tuple[str, ...] = ()
     partition: str | None = None
+
+    def __post_init__(self) -> None:
+        """Set the default order."""
+        object.__setattr__(self, "order", self.order or self.key)
 
     @property
     def names(self) -> list[str]:

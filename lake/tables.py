@@ -1,5 +1,7 @@
 """The one declaration of each table of the lake; those of carry are in `lake.carry_tables`."""
 
+from dataclasses import replace
+
 from lake.carry_tables import CARRY, RAW_CARRY
 from lake.table import BATCH, Column, Table, Type
 
@@ -7,14 +9,13 @@ _INSTRUMENT = Column("instrument", Type.TEXT, "the exchange's name of the instru
 _TS = Column("ts", Type.TIME, "the minute's open", "UTC")
 
 
-def _prices(unit: str, *names: str, nullable: bool = True) -> tuple[Column, ...]:
-    return tuple(Column(n, Type.FLOAT, f"{n} price", unit, nullable=nullable) for n in names)
-
-
 _CANDLE = (
     _INSTRUMENT,
     _TS,
-    *_prices("quote per base", "open", "high", "low", "close"),
+    *(
+        Column(name, Type.FLOAT, f"{name} price", "quote per base", nullable=True)
+        for name in ("open", "high", "low", "close")
+    ),
     Column("volume", Type.FLOAT, "traded amount", "base coin", nullable=True),
     Column("cost", Type.FLOAT, "traded amount", "quote currency", nullable=True),
 )
@@ -23,10 +24,6 @@ _DATASET = Column(
     "dataset", Type.TEXT, "candles, funding, funding_totals, deliveries or settlements"
 )
 _SUSPECT = Column("suspect", Type.BOOL, "whether a warning rule flagged the row; flagged rows stay")
-
-
-def _never_null(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    return tuple(Column(c.name, c.type, c.meaning, c.unit) for c in columns)
 
 
 INSTRUMENTS = Table(
@@ -60,7 +57,6 @@ INSTRUMENTS = Table(
         ),
     ),
     key=("instrument",),
-    order=("instrument",),
 )
 
 RAW_CANDLES = Table(
@@ -76,7 +72,7 @@ CANDLES = Table(
     name="candles",
     row="a candle that passed validation",
     columns=(
-        *_never_null(_CANDLE),
+        *(replace(column, nullable=False) for column in _CANDLE),
         Column("traded", Type.BOOL, "whether anything traded in the minute (volume > 0)"),
         _SUSPECT,
     ),
@@ -93,7 +89,6 @@ QUARANTINE = Table(
     row="a raw candle that failed validation, or that a later batch replaced",
     columns=(*_CANDLE, Column("rules", Type.TEXTS, "names of all rules it broke")),
     key=("instrument", "ts"),
-    order=("instrument", "ts"),
 )
 
 COVERAGE = Table(
@@ -108,13 +103,18 @@ COVERAGE = Table(
         _DATASET,
     ),
     key=("dataset", "instrument", "start"),
-    order=("dataset", "instrument", "start"),
 )
 
 
 def _counts(*meanings: tuple[str, str, str]) -> tuple[Column, ...]:
     return tuple(Column(name, Type.INT, meaning, unit) for name, meaning, unit in meanings)
 
+
+_GAPS = (
+    ("gaps", "maximal runs of missing minutes", "gaps"),
+    ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
+    ("longest_gap_minutes", "longest gap", "minutes"),
+)
 
 QUALITY = Table(
     name="quality",
@@ -127,16 +127,13 @@ QUALITY = Table(
         *_counts(
             ("expected_minutes", "minutes from the first candle to the end requested", "minutes"),
             ("missing_minutes", "expected minutes without a raw candle", "minutes"),
-            ("gaps", "maximal runs of missing minutes", "gaps"),
-            ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
-            ("longest_gap_minutes", "longest gap", "minutes"),
+            *_GAPS,
             ("duplicates", "repeats seen in the exchange's replies", "rows"),
             ("quarantined", "raw candles that failed validation", "rows"),
             ("untraded_minutes", "candles without a trade", "minutes"),
         ),
     ),
     key=("instrument",),
-    order=("instrument",),
 )
 
 PERIODS = Table(
@@ -150,16 +147,13 @@ PERIODS = Table(
         Column("last_ts", Type.TIME, "last raw candle", "UTC"),
         *_counts(
             ("missing_minutes", "minutes between the two without a raw candle", "minutes"),
-            ("gaps", "maximal runs of missing minutes", "gaps"),
-            ("gaps_over_10m", "gaps longer than 10 minutes", "gaps"),
-            ("longest_gap_minutes", "longest gap", "minutes"),
+            *_GAPS,
             ("quarantined", "raw candles that are not in candles", "rows"),
             ("untraded_minutes", "candles without a trade", "minutes"),
         ),
         Column("warned", Type.TEXT, "candles that each warning rule flagged, as JSON", "rows"),
     ),
     key=("instrument", "period"),
-    order=("instrument", "period"),
 )
 
 WARNINGS = Table(
@@ -171,7 +165,6 @@ WARNINGS = Table(
         Column("rows", Type.INT, "rows that the rule flagged; they stay in their table", "rows"),
     ),
     key=("instrument", "rule"),
-    order=("instrument", "rule"),
 )
 
 BASIS = Table(
@@ -224,7 +217,6 @@ ASKS = Table(
         _AT,
     ),
     key=(BATCH, "dataset", "instrument", "window_start", "start"),
-    order=(BATCH, "dataset", "instrument", "window_start", "start"),
 )
 
 RECORDS = Table(
@@ -232,7 +224,6 @@ RECORDS = Table(
     row="an instrument's record, stored when it was new or changed",
     columns=(_BATCH, *INSTRUMENTS.columns, _PROGRAM, _AT),
     key=(BATCH, "instrument"),
-    order=(BATCH, "instrument"),
 )
 
 # Tables that a build writes, in the order of its commits.
@@ -256,7 +247,6 @@ BUILDS = Table(
         _AT,
     ),
     key=("build",),
-    order=("build",),
 )
 
 TABLES: dict[str, Table] = {

@@ -71,8 +71,9 @@ class Market:
     def sound(self, name: str) -> pl.DataFrame:
         """The candles of an instrument that pass validation, none flagged."""
         long_ago = datetime(2018, 1, 1, tzinfo=UTC)
-        raw = self.raw[name].with_columns(pl.lit(1).alias(BATCH))
-        return validate(raw, long_ago, self.expiries[name])[0]
+        record = {"listed_at": pl.lit(long_ago), "expires_at": pl.lit(self.expiries[name])}
+        candles, _ = validate(self.raw[name].with_columns(pl.lit(1).alias(BATCH), **record))
+        return candles.drop(*record)
 
 
 def market(

@@ -12,7 +12,7 @@ from basislake.simulator.calls import CHART_METHOD as CHART
 from basislake.simulator.contracts import milliseconds
 from basislake.simulator.fault_forms import Changed, server_error
 from basislake.simulator.server import SimulatedExchange
-from ingest.plan.planner import make_plans
+from ingest.plan.planner import Planner
 from ingest.plan.selection import Selection, select, with_data
 from lake import Lake
 from lake.batches import newest_batch
@@ -162,7 +162,7 @@ def quarantined(lake: Lake) -> list[tuple[object, ...]]:
 
 def planned(lake: Lake) -> int:
     """How many windows --repair asks for in some hours around."""
-    return sum(len(plan.windows) for plan in make_plans(lake, around(), NOW, repair=True))
+    return sum(len(plan.windows) for plan in Planner(lake, around(), NOW, repair=True).plans())
 
 
 def test_an_instrument_that_is_not_answered_again_is_failed_and_stays_as_it_is(
@@ -181,10 +181,10 @@ def test_an_instrument_that_is_not_answered_again_is_failed_and_stays_as_it_is(
 def test_a_perpetual_that_comes_for_its_futures_sake_is_not_asked_again(
     lake: Lake,
 ) -> None:
-    plans = {plan.subject.name: plan for plan in make_plans(lake, around(), NOW, again=True)}
+    plans = {plan.subject.name: plan for plan in Planner(lake, around(), NOW, again=True).plans()}
     assert [len(plans[name].windows) for name in (PERPETUAL, FUTURE)] == [0, 1]
     assert plans[FUTURE].windows == plans[FUTURE].again == (around().span,)
-    plans = {p.subject.name: p for p in make_plans(lake, around(PERPETUAL), NOW, again=True)}
+    plans = {p.subject.name: p for p in Planner(lake, around(PERPETUAL), NOW, again=True).plans()}
     assert {name: len(plan.windows) for name, plan in plans.items()} == {PERPETUAL: 1}
 
 

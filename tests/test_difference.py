@@ -80,7 +80,7 @@ def test_a_changed_row_is_told_as_changed(staged: Staged, tmp_path: Path) -> Non
     copy = staged.copy(tmp_path)
     base = copy.snapshot(CANDLES)
     name = min(base.by_partition())
-    rows = base.scan(name).sort("ts").collect()
+    rows = base.rows_of(base.of(name)).sort("ts")
     first = pl.int_range(pl.len()) == 0
     other = rows.with_columns(
         close=pl.when(first).then(pl.col("close") + 1).otherwise("close"),

@@ -15,7 +15,7 @@ from ingest.backfill.outcome import Outcome
 from ingest.backfill.subject_job import Job
 from ingest.datasets.candles import CANDLES, candles_of
 from ingest.deribit.replies import Page
-from ingest.plan.planner import Planner, make_plans, plan_figures
+from ingest.plan.planner import Planner, plan_figures
 from ingest.plan.selection import Selection, select, with_data
 from lake import Lake
 from lake import open as open_lake
@@ -84,7 +84,7 @@ def backfill(
         until: minutes that have closed.
         gone: minutes without a candle.
         silent: minutes whose windows get no answer.
-        repair: see `make_plans`.
+        repair: see `Planner`.
         selection: of instruments.
     """
     planner = Planner(lake, selection, closed(until), repair=repair)
@@ -106,7 +106,7 @@ def backfill(
 
 
 def planned(lake: Lake, until: int, *, repair: bool = False) -> dict[str, Asked]:
-    plans = make_plans(lake, ALL, closed(until), repair=repair)
+    plans = Planner(lake, ALL, closed(until), repair=repair).plans()
     return {plan.subject.name: pairs(plan.windows) for plan in plans}
 
 
@@ -129,7 +129,7 @@ def statuses(lake: Lake) -> list[tuple[int, str]]:
 
 def test_what_was_never_asked_is_planned_up_to_the_last_minute_that_is_closed(at: Lake) -> None:
     assert planned(at, 7_000) == {PERPETUAL: [(0, 5_000), (5_000, 7_000)]}
-    almost = make_plans(at, ALL, closed(10) - timedelta(milliseconds=1))
+    almost = Planner(at, ALL, closed(10) - timedelta(milliseconds=1)).plans()
     assert pairs(almost[0].windows) == [(0, 9)]
 
 
@@ -260,12 +260,12 @@ def test_only_selected_minutes_are_planned(at: Lake) -> None:
 def test_an_instrument_without_a_selected_minute_is_not_planned(tmp_path: Path) -> None:
     at = lake_of(tmp_path, BTC_PERPETUAL=(0, None), BTC_28JUN19=(0, 20), BTC_27SEP19=(20, 40))
     chosen = of_candles(since=minute(10), until=minute(20))
-    plans = make_plans(at, chosen, closed(50))
+    plans = Planner(at, chosen, closed(50)).plans()
     assert [plan.subject.name for plan in plans] == [PERPETUAL, FUTURE]
 
 
 def test_the_figures_of_a_plan_add_up(at: Lake) -> None:
-    plans = make_plans(at, ALL, closed(12_001))
+    plans = Planner(at, ALL, closed(12_001)).plans()
     figures = plan_figures(iter(plans), 4.0)
     assert figures == {
         "windows": 3,
@@ -286,7 +286,7 @@ def test_the_figures_of_a_plan_add_up(at: Lake) -> None:
 def test_a_plan_counts_the_calls_of_each_dataset(tmp_path: Path) -> None:
     day = 1440
     at = lake_of(tmp_path, BTC_PERPETUAL=(0, None), BTC_28JUN19=(0, 100 * day))
-    figures = plan_figures(make_plans(at, Selection(), closed(62 * day)), 4.0)
+    figures = plan_figures(Planner(at, Selection(), closed(62 * day)).plans(), 4.0)
     # Since T0, midnight of the first of January 2024, 62 days: candles of both, hours in windows of
     # 720, the months January and February, 62 days from 08:00 of the day before.
     calls = {name: of["calls"] for name, of in figures["datasets"].items()}

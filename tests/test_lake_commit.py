@@ -34,7 +34,7 @@ def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> 
         raw("BTC-PERPETUAL", batch(candles(2, price=7.0), 2)),
     ]
     assert held(at).equals(pl.concat(expected))
-    one = at.snapshot(RAW_CANDLES).scan("BTC-PERPETUAL").collect()
+    one = at.scan("raw_candles").filter(instrument="BTC-PERPETUAL").collect()
     assert one.equals(expected[1])
     assert view(at, "raw_candles").equals(held(at))
 

@@ -190,7 +190,7 @@ def test_of_two_that_move_the_same_rows_one_has_to_start_over(tmp_path: Path) ->
         _append(at, "A", start)
         _append(at, "B", start)
     old = at.snapshot(RAW_CANDLES)
-    whole = {name: at.write(RAW_CANDLES, old.scan(name).collect(), name) for name in "AB"}
+    whole = {name: at.write(RAW_CANDLES, old.rows_of(old.of(name)), name) for name in "AB"}
 
     def swap(name: str) -> None:
         at.commit(old, [whole[name]], LINEAGE, removing=old.of(name), is_change=False)

@@ -18,7 +18,7 @@ from ingest.backfill.asks import rows_of
 from ingest.backfill.outcome import Outcome
 from ingest.datasets.candles import candles_of
 from ingest.deribit.replies import Page
-from lake.coverage import Coverage, Status, coverages, folded, to_table
+from lake.coverage import Coverage, Status, coverages, to_table
 from lake.table import BATCH
 from lake.tables import ASKS, COVERAGE
 from lake.time.intervals import Span
@@ -127,6 +127,10 @@ def kept(history: Iterable[Ask], name: str = "A") -> pl.DataFrame:
     return pl.concat([ASKS.empty(), *(part.select(ASKS.names) for part in parts)])
 
 
+def folded(rows: pl.DataFrame, name: str = "A") -> Coverage:
+    return coverages(rows.filter(instrument=name)).get(candles_of(name), Coverage())
+
+
 def _outcome(one: Ask, name: str) -> Outcome:
     if one.came is None:
         return Outcome(candles_of(name), one.window, None)
@@ -192,7 +196,7 @@ def test_the_table_and_the_rows_since_come_to_the_same_as_all_rows(
     listed = {"A": minute(0), "B": minute(0)}
     whole = coverages(rows)
     assert whole == {
-        (dataset, name): folded(rows.filter(instrument=name)) for dataset, name in whole
+        candles_of(name): folded(rows, name) for name in rows["instrument"].unique().to_list()
     }
     known = to_table(coverages(rows.filter(pl.col(BATCH) <= cut)), listed)
     is_read = (pl.col("status") != "present") | (pl.col(BATCH) > cut)
@@ -292,8 +296,9 @@ def test_few_rows_and_many_come_to_the_same_coverage(count: int) -> None:
         for n in starts
         for run in ("one", "two")
     ]
-    asks = pl.DataFrame(rows, schema=["start", "end", "status", "run"], orient="row")
-    found = folded(asks)
+    columns = {n: ASKS.polars_schema[n] for n in ("start", "end", "status", "run")}
+    asks = pl.DataFrame(rows, schema=columns, orient="row")
+    found = folded(asks.with_columns(dataset=pl.lit("candles"), instrument=pl.lit("A")))
     assert found.present == [Span(minute(n + 1), minute(n + 3)) for n in range(0, count * 3, 3)]
     assert found.settled == [Span(minute(n), minute(n + 1)) for n in range(0, count * 3, 3)]
     assert (found.absent, found.failed) == ([], [])

@@ -15,7 +15,7 @@ from ingest.deribit.hosts import exchange_name
 from lake import Lake
 from lake.errors import UsageError
 from lake.history.fingerprint import fingerprint
-from lake.properties.origin import check_origin, origin_of, set_origin
+from lake.properties.origin import check_origin, set_origin
 from lake.tables import INSTRUMENTS
 from tests.lakes import LINEAGE, instrument, lake_of
 from tests.market import basislake, fetch, small_market
@@ -85,7 +85,7 @@ def test_candles_of_known_instruments_need_one_address_only(
 @pytest.mark.slow
 def test_an_exchange_on_another_port_is_the_same(server: SimulatedExchange, at: Lake) -> None:
     fetch(server, at)
-    assert origin_of(at) == "localhost"
+    assert at.snapshot(INSTRUMENTS).origin == "localhost"
     version = at.snapshot(INSTRUMENTS).version
     with SimulatedExchange(small_market(weeks=1)) as other:
         assert other.www_url != server.www_url
@@ -105,13 +105,13 @@ def test_a_lake_without_the_mark_is_its_first_writers(
     text = log.read_text()
     assert mark in text
     log.write_text(text.replace(f",{mark}", "").replace(f"{mark},", ""))
-    assert origin_of(bare) is None
+    assert bare.snapshot(INSTRUMENTS).origin is None
     check_origin(bare, "deribit")
     again = ("--lake", bare.uri, "--data", "candles")
     assert basislake(server, "plan", *again).code == 0
-    assert origin_of(bare) is None
+    assert bare.snapshot(INSTRUMENTS).origin is None
     assert basislake(server, "backfill", *again).code == 0
-    assert origin_of(bare) == "localhost"
+    assert bare.snapshot(INSTRUMENTS).origin == "localhost"
     assert fingerprint(bare, 1).lake == marked
 
 
@@ -124,7 +124,7 @@ def test_of_two_first_writers_one_has_the_lake(tmp_path: Path) -> None:
         failed = [one.exception() for one in claims]
         assert failed.count(None) == 1
         assert all(isinstance(error, UsageError) for error in failed if error)
-        assert origin_of(held) == names[failed.index(None)]
+        assert held.snapshot(INSTRUMENTS).origin == names[failed.index(None)]
 
 
 def test_the_mark_stays_in_an_object_store_when_rows_come(object_store: ObjectStore) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lake.table import BATCH
 from lake.tables import CANDLES, QUARANTINE, RAW_CANDLES, SUPERSEDED
 from transforms.quality import period_figures, warnings
-from transforms.rules import WARNING_RULES, errors
+from transforms.rules import ERRORS, WARNING_RULES
 from transforms.validation import validate
 
 NAME = "BTC-1JAN24"
@@ -27,6 +27,13 @@ def raw(*changes: dict[str, object], start: datetime = FIRST_MINUTE) -> pl.DataF
         for i, change in enumerate(changes)
     ]
     return pl.DataFrame(rows, schema=RAW_CANDLES.polars_schema)
+
+
+def judged(
+    frame: pl.DataFrame, expires_at: datetime | None = EXPIRES
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The candles and the quarantine of raw candles of an instrument."""
+    return validate(frame.with_columns(listed_at=pl.lit(LISTED), expires_at=pl.lit(expires_at)))
 
 
 @pytest.mark.parametrize(
@@ -52,19 +59,19 @@ def raw(*changes: dict[str, object], start: datetime = FIRST_MINUTE) -> pl.DataF
     ],
 )
 def test_a_candle_breaks_exactly_these_rules(change: dict[str, object], rules: list[str]) -> None:
-    candles, quarantine = validate(raw(change), LISTED, EXPIRES)
+    candles, quarantine = judged(raw(change))
     assert candles.height == (not rules)
     assert quarantine["rules"].to_list() == ([rules] if rules else [])
 
 
 def test_a_perpetual_has_no_end() -> None:
-    candles, _ = validate(raw({"ts": EXPIRES + timedelta(days=900)}), LISTED, None)
+    candles, _ = judged(raw({"ts": EXPIRES + timedelta(days=900)}), None)
     assert candles.height == 1
 
 
 def test_traded_means_volume_even_where_the_candle_is_flat() -> None:
     flat: dict[str, object] = {"open": 11.0, "high": 11.0, "low": 11.0}
-    candles, _ = validate(raw(flat, {**flat, "volume": 0.0, "cost": 0.0}), LISTED, EXPIRES)
+    candles, _ = judged(raw(flat, {**flat, "volume": 0.0, "cost": 0.0}))
     assert candles["traded"].to_list() == [True, False]
 
 
@@ -74,7 +81,7 @@ cells = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(GOOD, cells)), max_size=20))
 def test_no_row_is_lost_or_altered(changes: list[dict[str, object]]) -> None:
     frame = raw(*changes)
-    candles, quarantine = validate(frame, LISTED, EXPIRES)
+    candles, quarantine = judged(frame)
     columns = frame.drop(BATCH).columns
     both = pl.concat([candles.select(columns), quarantine.select(columns)])
     assert both.sort("ts").equals(frame.select(columns))
@@ -108,7 +115,7 @@ def test_of_several_candles_of_a_minute_the_last_batch_counts_and_the_others_are
         for (at, batch), low in zip(minutes, lows, strict=True)
     ]
     frame = raw(*rows).sort("ts", maintain_order=True)
-    candles, quarantine = validate(frame, LISTED, EXPIRES)
+    candles, quarantine = judged(frame)
     newest = {at: max(b for a, b in minutes if a == at) for at, _ in minutes}
     text: dict[str, list[tuple[datetime, float]]] = {"low": [], "superseded": []}
     for (at, batch), low in zip(minutes, lows, strict=True):
@@ -153,7 +160,7 @@ def test_warnings_are_counted_exactly_and_keep_the_candle(
     changes: list[dict[str, object]], expected: dict[str, int]
 ) -> None:
     frame = raw(*changes)
-    candles, quarantine = validate(frame, LISTED, EXPIRES)
+    candles, quarantine = judged(frame)
     assert candles.height + quarantine.height == frame.height
     found = warned(frame, candles)
     assert {rule: rows for _, rule, rows in found} == expected
@@ -167,14 +174,14 @@ def warned(frame: pl.DataFrame, candles: pl.DataFrame) -> list[tuple[str, str, i
 
 def test_what_is_flagged_is_counted_as_a_spike_and_no_candles_have_no_warnings() -> None:
     frame = raw({}, {}, {})
-    candles, _ = validate(frame, LISTED, EXPIRES)
+    candles, _ = judged(frame)
     flagged = candles.with_columns(suspect=pl.Series([True, False, True]))
     assert warned(frame, flagged) == [(NAME, "spike", 2)]
     assert warned(frame, candles.clear()) == []
 
 
 def test_every_rule_has_a_name_of_its_own_and_a_sentence() -> None:
-    rules = (*errors(LISTED, EXPIRES), *WARNING_RULES)
+    rules = (*ERRORS, *WARNING_RULES)
     assert len({rule.name for rule in rules}) == len(rules)
     for rule in rules:
         assert rule.meaning[0].isupper()

@@ -14,7 +14,7 @@ from tests.staged import Staged
 
 ALL_BROKEN = """
 
-_OF_A_CANDLE = (*_OF_A_CANDLE, Rule("any", "Every candle breaks it.", pl.lit(value=True)))
+ERRORS = (*ERRORS, Rule("any", "Every candle breaks it.", pl.lit(value=True)))
 """
 
 

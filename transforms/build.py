@@ -3,18 +3,20 @@ in an executor, and commits them.
 """
 
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import groupby
+from datetime import datetime
+from itertools import chain, groupby
 from typing import Any
 
 from lake import Lake
 from lake.carry_tables import CARRY
 from lake.files.slices import month_of, slices
+from lake.files.sorted_rows import in_runs
 from lake.location.lake_address import Address
 from lake.snapshot import Snapshot
 from lake.state import BUILD, newest_build
@@ -103,8 +105,6 @@ def build(
     full: bool = False,
     target: Lake | None = None,
     report: Callable[[int, int], None] = lambda _done, _total: None,
-    clock: Callable[[], float] = time.monotonic,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> BuildResult:
     """Bring the curated tables up to date with the raw ones.
 
@@ -119,14 +119,12 @@ def build(
         full: build everything again, without reading stored curated rows.
         target: the lake to build in; by default the present state of `lake`.
         report: called with the number of finished instruments and of all instruments.
-        clock: monotonic seconds.
-        now: this machine's clock, UTC.
 
     Raises:
         LakeError: the lake cannot be read or written.
         ConflictError: another build committed meanwhile; run it again.
     """
-    start_s = clock()
+    start_s = time.monotonic()
     into = target or Lake(lake.uri, lake.options)
     # Opened before the raw tables: a commit of another build meanwhile is then a conflict, and is
     # never taken for this build's own rows.
@@ -141,8 +139,8 @@ def build(
         built = _run(lake, into, executor, sources, bases, chosen, report, full=full)
         carry = carry_build.curate(lake, sources.batch, bases, last)
         made = Made(sources, chosen, built, carry)
-        written = commit(into, bases, made, {**alike, "program": program}, now, full=full)
-    return _result(bases, sources, chosen or {}, written, clock() - start_s)
+        written = commit(into, bases, made, {**alike, "program": program}, full=full)
+    return _result(bases, sources, chosen or {}, written, time.monotonic() - start_s)
 
 
 def _last(
@@ -227,15 +225,11 @@ def _parts(
         return
     shared = {name for (name, _), own in held.items() if not own.is_apart}
     for name in (name for name in chosen if lives[name].kind == kind):
-        some: list[datetime] = []
-        for _, month in groupby(chosen[name], month_of):
-            some += month
-            # A file with rows of several months can be replaced by one task only.
-            if len(some) >= _MOST_PERIODS_ALONE and name not in shared:
-                yield [name], tuple(some)
-                some = []
-        if some:
-            yield [name], tuple(some)
+        months = (list(month) for _, month in groupby(chosen[name], month_of))
+        # A file with rows of several months can be replaced by one task only.
+        most = sys.maxsize if name in shared else _MOST_PERIODS_ALONE
+        for some in in_runs(months, len, most):
+            yield [name], tuple(chain(*some))
 
 
 def _together(lives: Mapping[str, Life], chosen: Chosen) -> Iterator[list[str]]:
@@ -244,15 +238,8 @@ def _together(lives: Mapping[str, Life], chosen: Chosen) -> Iterator[list[str]]:
     """
     own = [name for name in chosen if lives[name].kind == "future"]
     own.sort(key=lambda name: (lives[name].base, lives[name].listed_at, name))
-    some: list[str] = []
-    for name in own:
-        periods = sum(len(chosen[other]) for other in (*some, name))
-        if some and (periods > _MOST_PERIODS or lives[name].base != lives[some[0]].base):
-            yield some
-            some = []
-        some.append(name)
-    if some:
-        yield some
+    for _, of_coin in groupby(own, lambda name: lives[name].base):
+        yield from in_runs(of_coin, lambda name: len(chosen[name]), _MOST_PERIODS)
 
 
 def _held(base: Snapshot, chosen: Chosen) -> dict[Key, Held]:

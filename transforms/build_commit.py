@@ -1,8 +1,8 @@
 """How a build becomes visible: its tables are committed one after the other, its row last."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -41,7 +41,6 @@ def commit(
     bases: dict[str, Snapshot],
     made: Made,
     info: Mapping[str, Any],
-    now: Callable[[], datetime],
     *,
     full: bool,
 ) -> int:
@@ -53,7 +52,6 @@ def commit(
             those that it left.
         made: by the build.
         info: program, rules and settings, for `builds` and the commits.
-        now: this machine's clock, UTC.
         full: replace everything that is stored.
 
     Returns:
@@ -78,7 +76,7 @@ def commit(
             bases[table.name] = into.commit(
                 base, added, info, removing=removed, counters={BUILD: number}
             )
-    carry_build.commit(into, bases, made.carry.changes, info, {BUILD: number}, full=full)
+    carry_build.commit(into, bases, made.carry, info, {BUILD: number}, full=full)
     old = {
         table: table.empty() if full else bases[table.name].read()
         for table in (QUARANTINE, PERIODS, WARNINGS, QUALITY)
@@ -97,7 +95,7 @@ def commit(
         "records": replace(sources.records, until=sources.batch).rows,
         **versions,
         "program": info["program"],
-        "at": now(),
+        "at": datetime.now(UTC),
     }
     file = into.write(BUILDS, pl.DataFrame([row], schema=BUILDS.polars_schema))
     bases[BUILDS.name] = into.commit(bases[BUILDS.name], [file], info, counters={BUILD: number})

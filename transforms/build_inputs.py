@@ -84,7 +84,7 @@ def read_sources(lake: Lake) -> Sources:
     whole = max(asks.counter(BATCH), records.counter(BATCH))
     batch = whole if lake.as_of is None else lake.as_of
     raw = replace(raw, until=batch)
-    known = lives(instruments_of(records.read(pl.col(BATCH) <= batch)))
+    known = _lives_at(records, batch)
     files = raw.by_partition()
     held = {name: _hull(own) for name, own in files.items()}
     if unknown := sorted(set(held) - set(known)):
@@ -104,6 +104,10 @@ def read_sources(lake: Lake) -> Sources:
         asked_until=dict(figures.select("instrument", "end").iter_rows()),
         duplicates=dict(figures.select("instrument", "duplicates").iter_rows()),
     )
+
+
+def _lives_at(records: Snapshot, batch: int) -> dict[str, Life]:
+    return lives(instruments_of(records.read(pl.col(BATCH) <= batch)))
 
 
 def _figures(asks: Snapshot) -> pl.DataFrame:
@@ -153,7 +157,7 @@ def outdated(
     oldest, newest = sorted((last[BATCH], now.batch))
     since = replace(now.raw, until=newest).since(oldest)
     came = moved(since.select("instrument", "ts"))
-    then, later = (lives(instruments_of(_until(now.records, n))) for n in (oldest, newest))
+    then, later = (_lives_at(now.records, batch) for batch in (oldest, newest))
     return reached(now.lives, both.held, changed_coins(then, later, came, both.held))
 
 
@@ -179,7 +183,3 @@ def is_whole(now: Sources, last: Mapping[str, Any]) -> bool:
     """Whether no row was added since under a number that the last build had covered."""
     counts = (replace(table, until=last[BATCH]).rows for table in (now.asks, now.records))
     return (last["asks"], last["records"]) == tuple(counts)
-
-
-def _until(records: Snapshot, batch: int) -> pl.DataFrame:
-    return records.read(pl.col(BATCH) <= batch)

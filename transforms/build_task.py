@@ -7,6 +7,7 @@ see those only after the build's commit.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import polars as pl
 
@@ -97,7 +98,7 @@ def build_partition(task: Task) -> Built:
     """
     wanted = spans_of_periods(task.periods)
     raw = _raw(task, task.sources, widened(wanted, task.kind))
-    validated, quarantine = validate(raw, pl.col("listed_at"), pl.col("expires_at"))
+    validated, quarantine = validate(raw)
     before = inside(validated, [Span(span.start - LEAD_IN, span.start) for span in wanted])
     candles, matched = _judged(task, validated, wanted)
     return Built(
@@ -123,10 +124,7 @@ def _judged(
     """The candles of the periods with their spikes flagged, and the rows of `basis`, empty for a
     perpetual.
     """
-
-    def others(minutes: pl.Series) -> pl.DataFrame:
-        return _others(task, minutes)
-
+    others = partial(_others, task)
     is_own = in_spans(candles["ts"], wanted)
     if not is_own.any():
         return candles.clear(), BASIS.empty()
@@ -157,7 +155,7 @@ def _others(task: Task, minutes: pl.Series) -> pl.DataFrame:
     """
     near = merge(Span(minute - STAND_IN, minute + MINUTE) for minute in minutes)
     raw = _raw(task, task.others, near)
-    candles, _ = validate(raw, pl.col("listed_at"), pl.col("expires_at"))
+    candles, _ = validate(raw)
     return candles.select("instrument", "expires_at", "ts", "high", "low", "close", "traded")
 
 

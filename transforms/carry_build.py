@@ -14,23 +14,25 @@ import polars as pl
 from lake import Lake
 from lake.carry_tables import CARRY, RAW_CARRY, REJECTED
 from lake.snapshot import Snapshot
-from lake.table import BATCH, Table
+from lake.table import BATCH
 from lake.tables import WARNINGS
 from transforms.carry_validation import CURATIONS, Curation, curate_rows, warned
 
 
 @dataclass(frozen=True, slots=True)
-class TableChange:
-    """The new rows of a table.
+class Curated:
+    """The new rows of a dataset.
 
     Attributes:
-        table: the declaration.
-        rows: to write.
-        is_whole: whether they become the whole table, or are added to it.
+        curation: of the dataset.
+        sound: rows of its table.
+        rejected: rows of `rejected`.
+        is_whole: whether the sound rows become the whole table, or are added to it.
     """
 
-    table: Table
-    rows: pl.DataFrame
+    curation: Curation
+    sound: pl.DataFrame
+    rejected: pl.DataFrame
     is_whole: bool
 
 
@@ -39,22 +41,14 @@ class CarryChanges:
     """The changes of the tables of carry.
 
     Attributes:
-        changes: of the tables that change.
+        parts: of the datasets that change.
+        rejected: all rows of `rejected`; None if no dataset changes.
         warnings: all rows of `warnings` of their rules.
     """
 
-    changes: tuple[TableChange, ...]
+    parts: list[Curated]
+    rejected: pl.DataFrame | None
     warnings: pl.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
-class _Curated:
-    """The new rows of a dataset, sound and rejected; see `TableChange.is_whole`."""
-
-    curation: Curation
-    sound: pl.DataFrame
-    rejected: pl.DataFrame
-    is_whole: bool
 
 
 def curate(
@@ -77,16 +71,14 @@ def curate(
         last = None
     found = (_changed(c, raw[c.raw.name], bases, batch, last) for c in CURATIONS)
     parts = [part for part in found if part is not None]
-    changes = [TableChange(part.curation.table, part.sound, part.is_whole) for part in parts]
-    if parts:
-        changes.append(TableChange(REJECTED, _rejected(parts, bases, last), is_whole=True))
-    return CarryChanges(tuple(changes), _warnings(parts, bases, last))
+    rejected = _rejected(parts, bases, last) if parts else None
+    return CarryChanges(parts, rejected, _warnings(parts, bases, last))
 
 
 def commit(
     into: Lake,
     bases: dict[str, Snapshot],
-    changes: Sequence[TableChange],
+    changes: CarryChanges,
     info: Mapping[str, Any],
     counters: Mapping[str, int],
     *,
@@ -97,7 +89,7 @@ def commit(
     Args:
         into: the lake to commit to.
         bases: the tables, by name; those that change are replaced.
-        changes: of tables.
+        changes: to commit.
         info: stored in the commits.
         counters: transaction ids to set.
         full: write whole tables without reading stored rows, which may be damaged.
@@ -106,17 +98,19 @@ def commit(
         ConflictError: another build committed meanwhile.
         LakeError: the lake cannot be read or written.
     """
-    for change in changes:
-        base = bases[change.table.name]
-        if not change.is_whole:
-            if change.rows.height:
-                added = [into.write(change.table, change.rows)]
-                bases[change.table.name] = into.commit(base, added, info, counters=counters)
+    new = [(part.curation.table, part.sound, part.is_whole) for part in changes.parts]
+    if changes.rejected is not None:
+        new.append((REJECTED, changes.rejected, True))
+    for table, rows, is_whole in new:
+        base = bases[table.name]
+        if not is_whole:
+            if rows.height:
+                added = [into.write(table, rows)]
+                bases[table.name] = into.commit(base, added, info, counters=counters)
             continue
-        is_nothing = change.rows.is_empty() and not base.files
-        if is_nothing or (not full and change.rows.equals(base.read())):
-            continue
-        bases[change.table.name] = into.replace(base, change.rows, info, counters)
+        is_nothing = rows.is_empty() and not base.files
+        if not is_nothing and (full or not rows.equals(base.read())):
+            bases[table.name] = into.replace(base, rows, info, counters)
 
 
 def _is_complete(raw: Mapping[str, Snapshot], bases: Mapping[str, Snapshot], batch: int) -> bool:
@@ -133,7 +127,7 @@ def _changed(
     bases: Mapping[str, Snapshot],
     batch: int,
     last: Mapping[str, Any] | None,
-) -> _Curated | None:
+) -> Curated | None:
     """The new rows of a dataset; None if nothing changes."""
     if last is not None:
         oldest, newest = sorted((last[BATCH], batch))
@@ -141,9 +135,9 @@ def _changed(
         if came.is_empty():
             return None
         if newest == batch and not _knows_any(curation, came, bases):
-            return _Curated(curation, *curate_rows(curation, came), is_whole=False)
+            return Curated(curation, *curate_rows(curation, came), is_whole=False)
     known = replace(raw, until=batch)
-    return _Curated(curation, *curate_rows(curation, known.rows_of(known.files)), is_whole=True)
+    return Curated(curation, *curate_rows(curation, known.rows_of(known.files)), is_whole=True)
 
 
 def _knows_any(curation: Curation, came: pl.DataFrame, bases: Mapping[str, Snapshot]) -> bool:
@@ -160,7 +154,7 @@ def _knows_any(curation: Curation, came: pl.DataFrame, bases: Mapping[str, Snaps
 
 
 def _rejected(
-    parts: Sequence[_Curated], bases: Mapping[str, Snapshot], last: Mapping[str, Any] | None
+    parts: Sequence[Curated], bases: Mapping[str, Snapshot], last: Mapping[str, Any] | None
 ) -> pl.DataFrame:
     """The rows of `rejected`: the new ones, and those of other datasets and keys."""
     rows = [part.rejected for part in parts]
@@ -171,7 +165,7 @@ def _rejected(
 
 
 def _warnings(
-    parts: Sequence[_Curated], bases: Mapping[str, Snapshot], last: Mapping[str, Any] | None
+    parts: Sequence[Curated], bases: Mapping[str, Snapshot], last: Mapping[str, Any] | None
 ) -> pl.DataFrame:
     """The rows of `warnings` of the rules of carry, counted again for changed datasets."""
     counts: dict[tuple[str, str], int] = {}

@@ -5,7 +5,6 @@ Errors send a raw candle to quarantine; warnings keep it and count it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import polars as pl
 
@@ -66,35 +65,25 @@ _OF_A_CANDLE = (
 )
 
 
+# Rules that send a raw candle to quarantine, given listed_at and expires_at (null for a perpetual)
+# of its instrument's record.
+ERRORS = (
+    *_OF_A_CANDLE,
+    Rule(
+        "outside_life",
+        "The minute is before the listing, or at or after the expiry, where the exchange "
+        "repeats the last price.",
+        _any(
+            pl.col("ts") < pl.col("listed_at").dt.truncate("1m"),
+            pl.col("ts") >= pl.col("expires_at"),
+        ),
+    ),
+)
+
+
 def is_sound() -> pl.Expr:
     """Return whether a candle breaks none of the rules that apply at any minute."""
     return ~pl.any_horizontal(rule.broken for rule in _OF_A_CANDLE)
-
-
-def errors(
-    listed_at: datetime | pl.Expr, expires_at: datetime | pl.Expr | None
-) -> tuple[Rule, ...]:
-    """Return the rules that send a candle to quarantine, for an instrument with these dates.
-
-    Args:
-        listed_at: creation; the minute that contains it is the first of the life.
-        expires_at: end of the life, exclusive; None for a perpetual. Either may be an expression,
-            to judge candles of several instruments together.
-    """
-    start, end = _time(listed_at).dt.truncate("1m"), _time(expires_at)
-    return (
-        *_OF_A_CANDLE,
-        Rule(
-            "outside_life",
-            "The minute is before the listing, or at or after the expiry, where the exchange "
-            "repeats the last price.",
-            _any(pl.col("ts") < start, pl.col("ts") >= end),
-        ),
-    )
-
-
-def _time(time: datetime | pl.Expr | None) -> pl.Expr:
-    return time if isinstance(time, pl.Expr) else pl.lit(time)
 
 
 def broken_names(rules: tuple[Rule, ...]) -> pl.Expr:

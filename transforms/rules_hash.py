@@ -18,16 +18,8 @@ def rules_hash() -> str:
     digest = hashlib.sha256()
     for module in sorted(pkgutil.iter_modules(transforms.__path__), key=lambda found: found.name):
         digest.update(f"\n# {module.name}\n".encode())
-        digest.update(_code(module))
+        finder: Any = module.module_finder
+        # Its line ends are plain.
+        source: str = finder.find_spec(module.name).loader.get_source(module.name)
+        digest.update(source.encode())
     return digest.hexdigest()
-
-
-def _code(module: pkgutil.ModuleInfo) -> bytes:
-    """The source of a module with plain line ends; its compiled code if there is no source."""
-    finder: Any = module.module_finder
-    spec = finder.find_spec(module.name)
-    source: str | None = spec.loader.get_source(module.name)
-    if source is not None:
-        return source.encode()
-    compiled: bytes = spec.loader.get_data(spec.origin)
-    return compiled

@@ -2,32 +2,26 @@
 lost.
 """
 
-from datetime import datetime
-
 import polars as pl
 
 from lake.table import BATCH
 from lake.tables import SUPERSEDED
-from transforms.rules import broken_names, errors
+from transforms.rules import ERRORS, broken_names
 
 
-def validate(
-    raw: pl.DataFrame, listed_at: datetime | pl.Expr, expires_at: datetime | pl.Expr | None
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def validate(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split raw candles by the rules.
 
     Args:
-        raw: rows of `raw_candles`, one instrument after the other, each sorted by time. Of several
-            rows of one minute the last batch counts; the others are superseded.
-        listed_at: creation, UTC.
-        expires_at: expiry, UTC, exclusive; None for a perpetual.
+        raw: rows of `raw_candles`, one instrument after the other, each sorted by time, with
+            listed_at and expires_at of their records. Of several rows of one minute the last batch
+            counts; the others are superseded.
 
     Returns:
         Rows of `candles`, none flagged, and rows of `quarantine`; together as many as in `raw`.
     """
     raw, older = _newest(raw)
-    rules = errors(listed_at, expires_at)
-    is_broken = raw.select(pl.any_horizontal(*(rule.broken for rule in rules)))[:, 0]
+    is_broken = raw.select(pl.any_horizontal(*(rule.broken for rule in ERRORS)))[:, 0]
     found = is_broken.any()
     sound, broken = (raw.filter(~is_broken), raw.filter(is_broken)) if found else (raw, raw.clear())
     candles = sound.with_columns(
@@ -35,7 +29,7 @@ def validate(
         # Rules that compare instruments come later: transforms/spikes.py.
         suspect=pl.lit(value=False),
     )
-    quarantine = broken.with_columns(rules=broken_names(rules))
+    quarantine = broken.with_columns(rules=broken_names(ERRORS))
     if older.height:
         named = older.with_columns(rules=pl.lit([SUPERSEDED]))
         quarantine = pl.concat([quarantine, named]).sort("ts", maintain_order=True)

@@ -18,7 +18,7 @@ from ingest.assumptions.check import Check, CheckResult, UnseenError, differs, o
 from ingest.assumptions.evidence import UNREADABLE, Evidence
 from ingest.backfill.run_records import last_clock, runs
 from ingest.datasets.candles import CANDLES, candles_of
-from ingest.plan.planner import make_plans
+from ingest.plan.planner import Planner
 from ingest.plan.scope import scope_of
 from ingest.plan.windows import Plan
 from lake.counted_words import counted
@@ -115,7 +115,7 @@ def _planned(here: MachineInput) -> Estimate | None:
         if at is None:
             return None
         selection = replace(scope_of(here.lake), data=(CANDLES.choice,))
-        return estimate(make_plans(here.lake, selection, at), kinds)
+        return estimate(Planner(here.lake, selection, at).plans(), kinds)
     plans = list(_plans_of_lists(here.evidence)) if here.evidence else []
     names = [plan.subject.name for plan in plans]
     kinds = {n: "perpetual" if n.endswith("-PERPETUAL") else "future" for n in names}

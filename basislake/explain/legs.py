@@ -15,7 +15,7 @@ from lake.coverage import IS_CANDLES
 from lake.table import BATCH
 from lake.tables import CANDLES, COVERAGE, INSTRUMENTS, QUARANTINE, RAW_CANDLES, SUPERSEDED
 from lake.time.intervals import MINUTE, floor_minute
-from transforms.rules import WARNING_RULES, errors
+from transforms.rules import ERRORS, WARNING_RULES
 
 Row = Mapping[str, Any]
 
@@ -137,9 +137,9 @@ def side_of(lake: Lake, record: Row, ts: datetime) -> Side:
 
 
 def _checks(raw: pl.DataFrame, record: Row) -> list[RuleCheck]:
-    rules = errors(record["listed_at"], record["expires_at"])
-    broken = raw.select(rule.broken.fill_null(value=False).alias(rule.name) for rule in rules)
-    return [RuleCheck(rule.name, rule.meaning, not broken[rule.name][0]) for rule in rules]
+    rows = raw.with_columns(**{name: pl.lit(record[name]) for name in ("listed_at", "expires_at")})
+    broken = rows.select(rule.broken.fill_null(value=False).alias(rule.name) for rule in ERRORS)
+    return [RuleCheck(rule.name, rule.meaning, not broken[rule.name][0]) for rule in ERRORS]
 
 
 def _warnings(lake: Lake, instrument: str, ts: datetime) -> list[str]:

@@ -18,7 +18,7 @@ from basislake.settings.exchange import ExchangeSettings
 from basislake.settings.named_lake import lake_flag
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
-from ingest.plan.planner import make_plans, plan_figures
+from ingest.plan.planner import Planner, plan_figures
 from ingest.plan.scope import as_json as scope_as_json
 from ingest.plan.scope import described, scope_of, within
 from ingest.plan.selection import Selection
@@ -62,7 +62,7 @@ def plan(
     else:
         with settings.open() as exchange:
             at = exchange.server_time(_MOST_RETRIES)
-        plans = make_plans(lake, chosen, at, repair=repair, again=again)
+        plans = Planner(lake, chosen, at, repair=repair, again=again).plans()
     known = lake.snapshot(INSTRUMENTS).read()
     records = {row["instrument"]: row for row in known.to_dicts()}
     kinds = {name: row["kind"] for name, row in records.items()}

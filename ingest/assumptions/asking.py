@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -28,17 +28,12 @@ _MOST_UNANSWERED = 2
 _CLOCK = Probe("clock", "get_time", lambda _known, _now_ms: {})
 
 
-def ask_all(exchange: Exchange, clock: Callable[[], float] = time.time) -> Evidence:
-    """Make all calls.
-
-    Args:
-        exchange: to ask.
-        clock: this machine's, seconds since 1970.
-    """
+def ask_all(exchange: Exchange) -> Evidence:
+    """Make all calls."""
     asking = _Asking(exchange)
-    sent_s = clock()
+    sent_s = time.time()
     asking.ask(_CLOCK)
-    received_s = clock()
+    received_s = time.time()
     asking.saw_clock(round((sent_s + received_s) / 2 * 1000))
     for call in LISTS:
         asking.ask(call)
@@ -54,12 +49,8 @@ def ask_all(exchange: Exchange, clock: Callable[[], float] = time.time) -> Evide
 
 
 def ask_first(exchange: Exchange, instruments: Iterable[Candidate], now_ms: int) -> Evidence:
-    """Make the few calls that test assumptions whose failure would lose data unnoticed.
-
-    Args:
-        exchange: to ask.
-        instruments: on the exchange's lists.
-        now_ms: its clock.
+    """Make the few calls that test assumptions whose failure would lose data unnoticed, at a time
+    of the exchange's clock, for some of the instruments on its lists.
     """
     asking = _Asking(exchange)
     asking.known = replace(asking.known, now_ms=now_ms)

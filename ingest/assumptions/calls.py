@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
 from ingest.assumptions import shortening
@@ -71,16 +72,12 @@ def subjects(instruments: Iterable[Candidate], now_ms: int) -> dict[str, Candida
     expired = [(expires_ms, one) for expires_ms, one in dated if expires_ms < now_ms - HOUR_MS]
     found = {
         "perpetual": next((one for one in known if one.expires_ms is None), None),
-        "quiet": _first(sorted(traded, key=_expiry_of)),
+        "quiet": _first(sorted(traded, key=itemgetter(0))),
         "young": _first(sorted(traded, key=lambda pair: -pair[1].listed_ms)),
-        "recent": _first(sorted(expired, key=_expiry_of)[::-1]),
+        "recent": _first(sorted(expired, key=itemgetter(0))[::-1]),
         "oldest": _first(sorted(expired, key=lambda pair: (pair[0] < _SINCE_MS, pair[0]))),
     }
     return {part: one for part, one in found.items() if one is not None}
-
-
-def _expiry_of(pair: tuple[int, Candidate]) -> int:
-    return pair[0]
 
 
 def _first(pairs: list[tuple[int, Candidate]]) -> Candidate | None:

@@ -72,14 +72,9 @@ class Check(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Judgement of a check; see `Check`.
+    """Judgement of a check; see `Check` and `CheckResult`.
 
     Attributes:
-        name: of the check.
-        relied_on: the assumption.
-        seen: what the evidence shows.
-        verdict: whether the assumption holds.
-        then: what basislake does if it fails.
         is_data_at_risk: whether it fails in a way that could lose or corrupt data.
     """
 

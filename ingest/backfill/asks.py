@@ -5,7 +5,7 @@ again; rows with another status are few.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -100,8 +100,3 @@ def _folded(
     """
     lacking = asks.read(~_IS_PRESENT, *is_its)
     return coverages(pl.concat([lacking, asks.since(known, _IS_PRESENT, *is_its)]), rows)
-
-
-def now() -> datetime:
-    """Return this machine's clock, UTC."""
-    return datetime.now(UTC)

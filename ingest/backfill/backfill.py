@@ -106,10 +106,9 @@ class Backfill:
         self._locks = SubjectLocks(lake.machine_folder / "claims")
         self._work = FetchQueue(planner, self._locks)
         self._planner = planner
-        plans = [planner.plan(subject) for subject in planner.wanted]
         self._workers = workers
-        machines = len(workers.machines())
-        figures = plan_figures(plans, exchange.limiter.expected.calls_per_second * machines)
+        rate = exchange.limiter.expected.calls_per_second * len(workers.machines())
+        figures = plan_figures(planner.plans(), rate)
         counts = Counter(subject.dataset for subject in planner.wanted)
         names = [name for name in planner.datasets if name != CANDLES.name]
         others = {name: DatasetCounts(instruments=counts[name]) for name in names}

@@ -6,15 +6,14 @@ a record in `asks`: they are fetched again, and stored rows are not stored twice
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 import tenacity
 
 from ingest.backfill import asks
-from ingest.backfill.asks import now as clock_now
 from ingest.backfill.outcome import Outcome
 from ingest.datasets import DATASETS
 from ingest.datasets.candles import CANDLES
@@ -77,7 +76,6 @@ def store(
     run: str | None = None,
     again: Mapping[Subject, Sequence[Span]] | None = None,
     sound: Mapping[str, pl.Expr] | None = None,
-    now: Callable[[], datetime] = clock_now,
 ) -> Stored:
     """Commit outcomes under the next number.
 
@@ -91,7 +89,6 @@ def store(
         run: name of the run that requested them.
         again: steps whose repeat was requested, by subject.
         sound: by dataset, whether a row may replace a stored one; none may by default.
-        now: this machine's clock, UTC.
 
     Raises:
         LakeError: the lake cannot be written; earlier batches stay.
@@ -110,7 +107,7 @@ def store(
     for name, came in parts.items():
         if name != CANDLES.name:
             written[name], number = commit(batch.append, DATASETS[name], came, number)
-    rows = asks.rows_of(outcomes, program, run, now())
+    rows = asks.rows_of(outcomes, program, run, datetime.now(UTC))
     version = None
     if rows.height:
         _, table = commit(append, lake, ASKS, rows, number, batch.info)

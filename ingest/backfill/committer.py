@@ -154,10 +154,9 @@ class Committer:
         if self._committing is None:
             return []
         future, batch = self._committing
+        wait([future], timeout_s)
         if not future.done():
-            wait([future], timeout_s)
-            if not future.done():
-                return []
+            return []
         self._committing = None
         if future.exception() is not None:
             self.lost += len(batch)

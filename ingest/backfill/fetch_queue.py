@@ -28,7 +28,7 @@ class FetchQueue:
         """
         self._planner = planner
         self._locks = locks
-        plans = {subject: planner.plan(subject) for subject in planner.wanted}
+        plans = {plan.subject: plan for plan in planner.plans()}
         self._planned = {subject: len(p.windows) for subject, p in plans.items() if p.windows}
         self._waiting = deque(self._planned)
         self._not_begun = sum(self._planned.values())

@@ -51,9 +51,6 @@ class Fetcher:
     def gather(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
         """Return finished and abandoned windows; wait for one if there is none.
 
-        Args:
-            timeout_s: the longest wait.
-
         Raises:
             ClosedDoorError: the exchange refuses all calls; `stop` returns the other answers.
         """

@@ -251,8 +251,9 @@ def _state(record: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     if record["state"] != RUNNING:
         return {}
     age = now - datetime.fromisoformat(record["updated_at"])
+    quiet = {"quiet_seconds": max(0.0, age.total_seconds())}
     if record["host"] != socket.gethostname():
-        return _going_on(age) if age <= _STALE else {"state": "killed"}
+        return quiet if age <= _STALE else {"state": "killed"}
     found = condition(record["pid"], record.get(_PID_START))
     if found is Condition.GONE or (found is Condition.UNSURE and age > _STALE_HERE):
         return {"state": "killed"}
@@ -260,17 +261,10 @@ def _state(record: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     is_quiet = age > (_QUIET_FOLLOW if "follow" in record else _QUIET)
     is_stopped = found is Condition.STOPPED
     state = STUCK if is_stopped or is_quiet else RUNNING
-    return {**_going_on(age), "state": state, "is_stopped": is_stopped}
-
-
-def _going_on(age: timedelta) -> dict[str, Any]:
-    return {"quiet_seconds": max(0.0, age.total_seconds())}
+    return {**quiet, "state": state, "is_stopped": is_stopped}
 
 
 def _plain(value: object) -> str:
     text = str(value)
-    return text if text and not any(c.isspace() or c == '"' for c in text) else _quoted(text)
-
-
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
+    is_plain = text and not any(c.isspace() or c == '"' for c in text)
+    return text if is_plain else orjson.dumps(text).decode()

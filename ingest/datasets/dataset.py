@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
+from ingest.datasets.objects import malformed
 from ingest.deribit.replies import Page
 from lake.coverage import Coverage
 from lake.errors import LateError
@@ -83,6 +84,22 @@ class Dataset:
     def calls(self, windows: Iterable[Span]) -> int:
         """Return how many calls windows take, if none fails and no page is short."""
         return sum(-(-self.steps.count([window]) // self.rows_per_call) for window in windows)
+
+
+def closed(window: Span, until: datetime | None) -> Span:
+    """Return the part of a window that was over when it was answered; pure.
+
+    Args:
+        window: whole steps.
+        until: end of the steps that were over, by the exchange's clock; None if that is unknown.
+
+    Raises:
+        TransientError: no step was over.
+    """
+    asked = window if until is None else Span(window.start, min(window.end, until))
+    if asked.end <= asked.start:
+        raise malformed("the exchange's clock is earlier than the window")
+    return asked
 
 
 def without_late(asked: Span, covered: Sequence[Span], steps: Steps, at: datetime | None) -> Span:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ingest.datasets.dataset import LATE, Dataset, without_late
+from ingest.datasets.dataset import LATE, Dataset, closed, without_late
 from ingest.datasets.objects import date_of, frame_of, malformed, number_of, objects, once
 from ingest.deribit.replies import Answer, Page
 from lake.carry_tables import RAW_DELIVERIES
@@ -80,11 +80,7 @@ def read(rows: Sequence[Mapping[str, object]], window: Span, at: datetime | None
     Raises:
         TransientError: one day has two prices, or no day of the window is over.
     """
-    asked = window
-    if at is not None:
-        asked = Span(window.start, min(window.end, ALL_DAYS.floor(at - LAG)))
-    if asked.end <= asked.start:
-        raise malformed("the exchange's clock is earlier than the window")
+    asked = closed(window, at and ALL_DAYS.floor(at - LAG))
     frame = frame_of(RAW_DELIVERIES, rows, "index_name")
     is_asked = (pl.col("delivered_at") > asked.start) & (pl.col("delivered_at") <= asked.end)
     distinct, duplicates = once(frame.filter(is_asked), ["delivered_at"], "day")
@@ -105,7 +101,7 @@ def _checked(answer: Answer, known: Collection[datetime]) -> Answer:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    day = date_of(row, "date")
+    day = date_of(row)
     return {
         "delivered_at": datetime.combine(day, _DELIVERED),
         "delivery_price": number_of(row, "delivery_price"),

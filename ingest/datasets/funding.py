@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ingest.datasets.dataset import Dataset, lives, without_late
+from ingest.datasets.dataset import Dataset, closed, lives, without_late
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, time_of
 from ingest.deribit.replies import Answer, Page
 from ingest.plan.windows import milliseconds
@@ -63,7 +63,7 @@ def read(answer: Answer, window: Span) -> Page:
         TransientError: it is not an answer to this window; none of it is used.
     """
     given = objects(answer.result, "the hours of funding")
-    asked = closed_part(window, answer.at)
+    asked = closed(window, answer.at and HOURS.floor(answer.at - LAG))
     if len(given) > 2 * HOURS.longest:
         raise malformed(f"{len(given)} rows came for {(window.end - window.start) // HOUR} hours")
     rows = [_row(row, window) for row in given]
@@ -75,22 +75,8 @@ def read(answer: Answer, window: Span) -> Page:
     return Page(frame, duplicates, without_late(asked, covered, HOURS, answer.at), tuple(covered))
 
 
-def closed_part(window: Span, at: datetime | None) -> Span:
-    """Return the hours of a window that were final when it was answered.
-
-    Raises:
-        TransientError: there are none.
-    """
-    if at is None:
-        return window
-    asked = Span(window.start, min(window.end, HOURS.floor(at - LAG)))
-    if asked.end <= asked.start:
-        raise malformed("the exchange's clock is earlier than the window")
-    return asked
-
-
 def _row(row: Mapping[str, Any], window: Span) -> dict[str, object]:
-    hour_end = time_of(row, "timestamp")
+    hour_end = time_of(row)
     if HOURS.floor(hour_end) != hour_end:
         raise malformed(f"a row of {hour_end:%Y-%m-%dT%H:%M:%SZ} is not at a full hour")
     if not window.start <= hour_end <= window.end:

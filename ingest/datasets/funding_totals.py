@@ -10,7 +10,7 @@ import polars as pl
 
 from ingest.datasets import funding
 from ingest.datasets.dataset import LATE, Dataset
-from ingest.datasets.objects import frame_of, number
+from ingest.datasets.objects import frame_of, number_of
 from ingest.deribit.replies import Answer, Page
 from lake.carry_tables import RAW_FUNDING_TOTALS
 from lake.errors import LateError
@@ -53,7 +53,7 @@ def read(answer: Answer, window: Span) -> Page:
     """
     if answer.at is not None and answer.at < window.end + LATE:
         raise LateError("The month has only just ended.")
-    row = {"month": window.start.date(), "total": number(answer.result, "result")}
+    row = {"month": window.start.date(), "total": number_of({"result": answer.result}, "result")}
     return Page(frame_of(RAW_FUNDING_TOTALS, [row], "instrument"), 0, window, (window,))
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -30,37 +31,34 @@ def objects(result: object, of: str) -> list[Mapping[str, Any]]:
     return result
 
 
-def time_of(row: Mapping[str, Any], name: str) -> datetime:
-    """Return a field that is a time in milliseconds.
+def time_of(row: Mapping[str, Any]) -> datetime:
+    """Return the field `timestamp`, a time in milliseconds.
 
     Raises:
         TransientError: it is not.
     """
-    value = row.get(name)
+    value = row.get("timestamp")
     if isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
-        try:
+        with suppress(OverflowError, ValueError, OSError):
             time = datetime.fromtimestamp(value / 1000, UTC)
-        except (OverflowError, ValueError, OSError):
-            time = None
-        if time is not None and time.year in _YEARS:
-            return time
-    raise malformed(f"{name!r} is {_shown(value)}, not a time")
+            if time.year in _YEARS:
+                return time
+    raise malformed(f"'timestamp' is {_shown(value)}, not a time")
 
 
-def date_of(row: Mapping[str, Any], name: str) -> date:
-    """Return a field that is a date such as 2026-09-20.
+def date_of(row: Mapping[str, Any]) -> date:
+    """Return the field `date`, such as 2026-09-20.
 
     Raises:
-        TransientError: it is not.
+        TransientError: it is not a date.
     """
-    value = row.get(name)
-    try:
-        found = date.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        found = None
-    if found is None or found.year not in _YEARS:
-        raise malformed(f"{name!r} is {_shown(value)}, not a date")
-    return found
+    value = row.get("date")
+    if isinstance(value, str):
+        with suppress(ValueError):
+            found = date.fromisoformat(value)
+            if found.year in _YEARS:
+                return found
+    raise malformed(f"'date' is {_shown(value)}, not a date")
 
 
 def text_of(row: Mapping[str, Any], name: str) -> str:
@@ -81,15 +79,7 @@ def number_of(row: Mapping[str, Any], name: str) -> float | None:
     Raises:
         TransientError: it is something else.
     """
-    return number(row.get(name), name)
-
-
-def number(value: object, name: str) -> float | None:
-    """Return a finite number, None for null.
-
-    Raises:
-        TransientError: it is something else.
-    """
+    value = row.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ingest.datasets.dataset import Dataset, lives, without_late
+from ingest.datasets.dataset import Dataset, closed, lives, without_late
 from ingest.datasets.objects import frame_of, malformed, number_of, objects, once, text_of, time_of
 from ingest.deribit.replies import Answer, Page
 from ingest.plan.windows import milliseconds
@@ -135,15 +135,11 @@ def read(rows: Sequence[Mapping[str, Any]], window: Span, at: datetime | None) -
     # A delivery after the window's last day is its last row, late.
     is_late = _is_delivery & (_settled == window.end)
     frame = frame.with_columns(end=pl.when(is_late).then(_settled).otherwise(_end))
-    asked = window
-    if at is not None:
-        delivered = frame.filter(_is_delivery)["end"].to_list()
-        until = max([DAYS.floor(at - LAG), *delivered])
-        asked = Span(window.start, min(window.end, until))
-    if asked.end <= asked.start:
-        if at is not None and at > window.start:
-            raise LateError("The newest row has not been published yet.")
-        raise malformed("the exchange's clock is earlier than the window")
+    delivered = frame.filter(_is_delivery)["end"].to_list()
+    until = at and max([DAYS.floor(at - LAG), *delivered])
+    if at and until and at > window.start >= until:
+        raise LateError("The newest row has not been published yet.")
+    asked = closed(window, until)
     frame = frame.filter((pl.col("end") > asked.start) & (pl.col("end") <= asked.end))
     distinct, duplicates = once(frame, ["settled_at", "type"], "settlement")
     covered = DAYS.spans(distinct["end"].unique().sort().dt.offset_by("-24h"))
@@ -169,7 +165,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     return {
         "instrument_name": text_of(row, "instrument_name"),
-        "settled_at": time_of(row, "timestamp"),
+        "settled_at": time_of(row),
         "type": kind,
         **{name: number_of(row, name) for name in _NUMBERS},
     }

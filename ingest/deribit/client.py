@@ -96,9 +96,6 @@ class Exchange:
     def server_time(self, most_retries: int | None = None) -> datetime:
         """Return the exchange's clock, UTC.
 
-        Args:
-            most_retries: overrides the number of retries.
-
         Raises:
             UnreachableError: there is no connection to it.
             ExchangeError: it gave no usable answer.

@@ -27,7 +27,7 @@ def exchange_name(url: str) -> str:
     host = _host(url)
     if host in _DERIBIT_HOSTS:
         return DERIBIT
-    return "localhost" if _is_loopback(host) else host
+    return "localhost" if is_loopback(url) else host
 
 
 def check_hosts(www: str, history: str) -> None:
@@ -84,7 +84,14 @@ def shown_target(url: str, location: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """Whether a URL is of this machine, so that no proxy can reach it."""
-    return _is_loopback(_host(url))
+    host = _host(url)
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _address(host)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    found = mapped or address
+    # Connecting to the unspecified address connects to this machine.
+    return found is not None and (found.is_loopback or found.is_unspecified)
 
 
 def _host(url: str) -> str:
@@ -93,16 +100,6 @@ def _host(url: str) -> str:
     except ValueError:
         # It has no usable host; the call will report that.
         return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    address = _address(host)
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    found = mapped or address
-    # Connecting to the unspecified address connects to this machine.
-    return found is not None and (found.is_loopback or found.is_unspecified)
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -33,22 +33,8 @@ _SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A dated inverse future or an inverse perpetual, as its record describes it.
-
-    Attributes:
-        instrument: the exchange's name; safe as a path segment.
-        kind: `future` or `perpetual`.
-        base: coin.
-        quote: currency of prices.
-        settlement: currency of profit and loss.
-        contract_type: `inverse`.
-        listed_at: creation, UTC, to the millisecond.
-        expires_at: end of life, UTC, exclusive; None for a perpetual.
-        tick_size: smallest price step, in quote per base, if recorded.
-        contract_size: in quote currency, if recorded.
-        active: open for trading.
-        price_index: index that the contract settles to, e.g. `btc_usd`.
-        term: see `lake.contract_terms`.
+    """A dated inverse future or an inverse perpetual, as its record describes it; the attributes
+    are the columns of the table `instruments`.
     """
 
     instrument: str
@@ -67,22 +53,6 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A record that cannot be read.
-
-    Attributes:
-        name: the record's name, shortened and escaped for display; never stored.
-        reason: one phrase.
-        could_be_dated: whether the name could be a dated BTC or ETH future, so that data may be
-            missing.
-    """
-
-    name: str
-    reason: str
-    could_be_dated: bool
-
-
-@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A sound record outside of basislake's market.
 
@@ -93,6 +63,18 @@ class LeftOut:
 
     name: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(LeftOut):
+    """A record that cannot be read.
+
+    Attributes:
+        could_be_dated: whether the name could be a dated BTC or ETH future, so that data may be
+            missing.
+    """
+
+    could_be_dated: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,23 +85,12 @@ def standings(planner: Planner, expired: Collection[str]) -> list[Standing]:
         expired: instruments with no further rows.
     """
     return [
-        standing(
-            planner.plan(subject),
-            planner.coverage(subject),
-            is_open=subject.name not in expired,
-        )
-        for subject in planner.wanted
+        _standing(plan, planner.coverage(plan.subject), is_open=plan.subject.name not in expired)
+        for plan in planner.plans()
     ]
 
 
-def standing(plan: Plan, coverage: Coverage, *, is_open: bool) -> Standing:
-    """Return how complete one subject is.
-
-    Args:
-        plan: what a backfill would fetch of it.
-        coverage: of its steps.
-        is_open: whether more rows will follow.
-    """
+def _standing(plan: Plan, coverage: Coverage, *, is_open: bool) -> Standing:
     count = STEPS[plan.subject.dataset].count
     leading = count(common(plan.wanted, coverage.leading()))
     amounts = Amounts(

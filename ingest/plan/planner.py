@@ -10,7 +10,7 @@ import polars as pl
 
 from ingest.backfill.asks import coverage_of
 from ingest.datasets import DATASETS, chosen
-from ingest.datasets.candles import CANDLES
+from ingest.datasets.candles import CANDLES, candles_of
 from ingest.plan.scope import chosen_of
 from ingest.plan.selection import Selection, choose
 from ingest.plan.windows import Plan, make_plan, selected_steps
@@ -18,9 +18,9 @@ from lake import Lake
 from lake.carry_tables import REJECTED
 from lake.coverage import Coverage, Subject
 from lake.tables import ASKS, INSTRUMENTS, QUARANTINE, SUPERSEDED
-from lake.time.intervals import Span, clip, merge, subtract
+from lake.time.intervals import Span, subtract
 
-_START_OF_TIME, _END_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_END_OF_TIME = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Planner:
@@ -44,7 +44,18 @@ class Planner:
         again: bool = False,
         without: Collection[Subject] = (),
     ) -> None:
-        """Read the lake; see `make_plans`. Subjects `without` are not planned."""
+        """Read the lake.
+
+        Args:
+            lake: to read `instruments` and `coverage` from.
+            selection: of datasets, instruments and time.
+            now: the exchange's clock.
+            repair: fetch again all steps that were answered without a row, or whose row the last
+                build rejected.
+            again: fetch again all steps of the selection, even stored ones; without those of
+                perpetuals that are only companions of futures.
+            without: subjects that are not planned.
+        """
         rows = choose(lake.snapshot(INSTRUMENTS).read(), selection)
         self.datasets = [dataset.name for dataset in chosen(selection.data)]
         self.wanted: dict[Subject, Sequence[Span]] = {
@@ -61,12 +72,20 @@ class Planner:
         self._lake = lake
         self._selected = selection.span
         self._repair = repair
-        self._watch = lake.watch(ASKS)
-        self._version = self._watch.version()
+        self._versions = lake.versions(ASKS)
+        self._version = next(self._versions)
         self._coverage, self.is_current = coverage_of(lake)
 
+    def plans(self) -> list[Plan]:
+        """Plan all subjects."""
+        return [self.plan(subject) for subject in self.wanted]
+
     def plan(self, subject: Subject) -> Plan:
-        """Plan a subject by the coverage read last."""
+        """Plan a subject by the coverage read last.
+
+        Needed are steps that are `failed` or were never asked; and `missing` ones until two
+        consecutive backfills found them missing.
+        """
         coverage = self.coverage(subject)
         return make_plan(
             subject,
@@ -82,7 +101,7 @@ class Planner:
 
     def renew(self) -> None:
         """Read the coverage again if another run has fetched something since."""
-        newest = self._watch.version()
+        newest = next(self._versions)
         if newest != self._version:
             self._version = newest
             self._coverage, self.is_current = coverage_of(self._lake)
@@ -129,32 +148,6 @@ def _refused(lake: Lake) -> dict[Subject, list[Span]]:
             starts.to_series().unique().sort()
         )
     return found
-
-
-def make_plans(
-    lake: Lake,
-    selection: Selection,
-    now: datetime,
-    *,
-    repair: bool = False,
-    again: bool = False,
-) -> list[Plan]:
-    """Plan what the lake still needs of the selection; the lake is read and not changed.
-
-    Needed are steps that are `failed` or were never asked; and `missing` ones until two consecutive
-    backfills found them missing.
-
-    Args:
-        lake: to read `instruments` and `coverage` from.
-        selection: of datasets, instruments and time.
-        now: the exchange's clock.
-        repair: fetch again all steps that were answered without a row, or whose row the last
-            build rejected.
-        again: fetch again all steps of the selection, even stored ones; without those of
-            perpetuals that are only companions of futures.
-    """
-    planner = Planner(lake, selection, now, repair=repair, again=again)
-    return [planner.plan(subject) for subject in planner.wanted]
 
 
 def plan_figures(plans: Iterable[Plan], calls_per_second: float) -> dict[str, Any]:
@@ -218,6 +211,5 @@ def spans_in_scope(instruments: pl.DataFrame, scope: Selection) -> dict[str, lis
     if CANDLES not in chosen(scope.data):
         return {}
     found = CANDLES.wanted(chosen_of(instruments, scope), _END_OF_TIME)
-    limits = CANDLES.steps.selected(scope.span or Span(_START_OF_TIME, _END_OF_TIME))
-    spans = {name: merge(clip(span, limits) for span in own) for name, own in found.items()}
+    spans = {n: selected_steps(candles_of(n), own, scope.span) for n, own in found.items()}
     return {name: own for name, own in spans.items() if own}

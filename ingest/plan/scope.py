@@ -63,19 +63,18 @@ def set_scope(lake: "Lake", selection: Selection, program: str) -> None:
     known = lake.snapshot(INSTRUMENTS).read()
     if not known.is_empty():
         choose(known, selection)
-    store(lake, to_plain(selection), program)
+    store(lake, {name: value for name, value in _values(selection).items() if value}, program)
 
 
-def to_plain(selection: Selection) -> dict[str, Any]:
-    """Return a scope as plain values; empty for everything; pure."""
-    values = {
+def _values(selection: Selection) -> dict[str, Any]:
+    """A scope as plain values; all of them are empty for everything."""
+    return {
         _CURRENCIES: list(selection.currencies),
         _INSTRUMENTS: list(selection.names),
         _SINCE: selection.since,
         _UNTIL: selection.until,
         _DATA: list(_some_data(selection)),
     }
-    return {name: value for name, value in values.items() if value}
 
 
 def within(given: Selection, scope: Selection) -> Selection:
@@ -154,15 +153,8 @@ def chosen_of(instruments: "pl.DataFrame", scope: Selection) -> "pl.DataFrame":
 
 def as_json(scope: Selection) -> Mapping[str, Any]:
     """Return a scope as every `--json` prints it; pure."""
-    return {
-        "is_everything": not to_plain(scope),
-        _CURRENCIES: list(scope.currencies),
-        _INSTRUMENTS: list(scope.names),
-        _SINCE: scope.since,
-        _UNTIL: scope.until,
-        _DATA: list(_some_data(scope)),
-        "described": described(scope),
-    }
+    values = _values(scope)
+    return {"is_everything": not any(values.values()), **values, "described": described(scope)}
 
 
 def _some_data(scope: Selection) -> tuple[str, ...]:

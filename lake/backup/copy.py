@@ -239,7 +239,7 @@ def _copy_properties(source: Lake, target: Lake, program: str) -> None:
 
 def _copy_documents(source: Lake, target: Lake) -> None:
     """The records of runs, which `explain` names; records of finished runs do not change."""
-    if parquet.is_absent(source.uri):
+    if source.is_local and not Path(source.uri).exists():
         return
     with explained(f"{_DOCUMENTS} cannot be copied from {source.uri} to {target.uri}"):
         own, other = map(_store, (source, target))

@@ -99,11 +99,6 @@ class DataFile:
         return stem if len(stem) == LENGTH else None
 
 
-def is_absent(uri: str) -> bool:
-    """Whether the address is a folder on this machine's disk that does not exist."""
-    return is_local(uri) and not Path(uri).exists()
-
-
 def has_misleading_folder(table: Table, table_uri: str) -> bool:
     """Whether a library that parses partitions from whole paths would take a folder `column=value`
     above the table for one of its columns, or for two columns of one name.
@@ -219,7 +214,6 @@ def add_action_fields(table: Table, file: DataFile) -> dict[str, Any]:
         "size": file.bytes,
         "partition_values": partition_values(table, file),
         "modification_time": time.time_ns() // 1_000_000,
-        "data_change": True,
         "stats": json.dumps(stats),
     }
 

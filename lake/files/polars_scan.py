@@ -39,14 +39,7 @@ def scan_files(
 def scan_paths(
     table: Table, uri: str, paths: Sequence[str], options: Mapping[str, str]
 ) -> pl.LazyFrame:
-    """Return all rows of the files at some paths in a table's folder.
-
-    Args:
-        table: the declaration.
-        uri: the table's folder.
-        paths: at least one.
-        options: storage options of the object store.
-    """
+    """Return all rows of the files at some paths, at least one; see `scan_files`."""
     is_misleading = table.partition is not None and has_misleading_folder(table, uri)
     hive = None if is_misleading or table.partition is None else _hive_schema(table.partition, uri)
     lazy = pl.scan_parquet(

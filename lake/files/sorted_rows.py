@@ -2,7 +2,8 @@
 partitions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import polars as pl
 
@@ -11,6 +12,8 @@ from lake.files.polars_scan import scan_files
 from lake.library_errors import reading
 from lake.table import Table
 from lake.time.intervals import Span
+
+T = TypeVar("T")
 
 # Rows in memory at once, before those outside the spans are dropped.
 _ROWS_AT_ONCE = 2_000_000
@@ -44,7 +47,7 @@ def read_rows(
     stamp = table.order[0]
     wanted = [f for f in files if spans is None or any(map(f.may_hold, spans))]
     parts = [pl.DataFrame(schema={name: table.polars_schema[name] for name in columns})]
-    for some in _at_once(wanted):
+    for some in in_runs(wanted, lambda file: file.rows, _ROWS_AT_ONCE):
         with reading(table, uri, [file.path for file in some], options):
             scan = scan_files(table, uri, some, options, until)
             if spans:
@@ -97,12 +100,15 @@ def bits(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.col(pl.Float64).reinterpret(dtype=pl.Int64))
 
 
-def _at_once(files: Sequence[DataFile]) -> Iterator[list[DataFile]]:
-    some: list[DataFile] = []
-    for file in files:
-        if some and sum(f.rows for f in some) + file.rows > _ROWS_AT_ONCE:
-            yield some
-            some = []
-        some.append(file)
-    if some:
-        yield some
+def in_runs(items: Iterable[T], weight: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Split items into runs that weigh at most so much together, or are one item; pure."""
+    run: list[T] = []
+    total = 0
+    for item in items:
+        if run and total + weight(item) > most:
+            yield run
+            run, total = [], 0
+        run.append(item)
+        total += weight(item)
+    if run:
+        yield run

@@ -51,12 +51,6 @@ class _Part:
     files: tuple[DataFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    lines: tuple[str, ...]
-    damaged: tuple[str, ...] = ()
-
-
 def fingerprint(
     lake: Lake,
     threads: int,
@@ -88,9 +82,9 @@ def fingerprint(
     damaged: list[str] = []
     with ThreadPoolExecutor(threads, thread_name_prefix="fingerprint") as pool:
         reads = pool.map(lambda part: _read(part, verify=verify), parts)
-        for done, (part, read) in enumerate(zip(parts, reads, strict=True), 1):
-            lines[part.snapshot.table.name] += read.lines
-            damaged += read.damaged
+        for done, (part, (own, broken)) in enumerate(zip(parts, reads, strict=True), 1):
+            lines[part.snapshot.table.name] += own
+            damaged += broken
             report(done, len(parts))
     tables = {name: _sha256(own) for name, own in lines.items()}
     full = [f"{name} {tables[name]}" for name, own in lines.items() if own]
@@ -140,37 +134,39 @@ def _parts(snapshot: Snapshot) -> Iterator[_Part]:
             yield _Part(snapshot, name, files)
 
 
-def _read(part: _Part, *, verify: bool) -> _Read:
+def _read(part: _Part, *, verify: bool) -> tuple[list[str], list[str]]:
+    """The lines of the slices of a part, and its damaged files."""
     table = part.snapshot.table
     if part.snapshot.held is not None:
-        return _Read(_lines(table, "", part.snapshot.held))
-    if verify:
-        return _verified(part)
+        return _lines(table, "", part.snapshot.held), []
+    return _verified(part) if verify else (_known_lines(part), [])
+
+
+def _known_lines(part: _Part) -> list[str]:
+    table = part.snapshot.table
     if table.partition is None:
         known = part.files[0].digest if len(part.files) == 1 else None
         if known and part.files[0].is_until(part.snapshot.until):
-            return _Read((f" {known}",))
-        return _Read(_lines(table, "", rows_of(part.snapshot, part.files)))
+            return [f" {known}"]
+        return _lines(table, "", rows_of(part.snapshot, part.files))
     own = slices(part.snapshot, [part.name])
     lines = [f"{slice_.name} {known}" for slice_ in own if (known := slice_.known_digest)]
     left = dict.fromkeys(file for s in own if not s.known_digest for file in s.files)
     if left:
         lines += _lines(table, part.name, rows_of(part.snapshot, tuple(left)))
-    return _Read(tuple(lines))
+    return lines
 
 
-def _lines(table: Table, name: str, rows: pl.DataFrame) -> tuple[str, ...]:
+def _lines(table: Table, name: str, rows: pl.DataFrame) -> list[str]:
     """The lines of the slices of one instrument, or of a table without partitions."""
     if rows.is_empty():
-        return ()
+        return []
     if table.partition is None:
-        return (f" {frame_digest(table, rows)}",)
-    return tuple(
-        f"{name}/{month:%Y-%m} {frame_digest(table, own)}" for month, own in by_month(rows)
-    )
+        return [f" {frame_digest(table, rows)}"]
+    return [f"{name}/{month:%Y-%m} {frame_digest(table, own)}" for month, own in by_month(rows)]
 
 
-def _verified(part: _Part) -> _Read:
+def _verified(part: _Part) -> tuple[list[str], list[str]]:
     table, at = part.snapshot.table, part.snapshot
     frames, damaged = [table.stored.empty()], []
     for file in part.files:
@@ -178,7 +174,7 @@ def _verified(part: _Part) -> _Read:
             frames.append(verified_rows(at, (file,)))
         except DamagedError:
             damaged.append(f"{table.name}/{file.path}")
-    return _Read(_lines(table, part.name, pl.concat(frames)), tuple(damaged))
+    return _lines(table, part.name, pl.concat(frames)), damaged
 
 
 def _sha256(lines: list[str]) -> str:

@@ -10,7 +10,6 @@ import errno
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from enum import Enum
 from pathlib import Path
 from threading import Barrier
 from uuid import uuid4
@@ -39,12 +38,6 @@ BY_RENAME = {"allow_unsafe_rename": "true"}
 _checked: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
 
-class _Outcome(Enum):
-    STORED = "the store accepted the commit"
-    REFUSED = "the store refused the commit, because that version exists"
-    NOT_SENT = "the library saw the other commit and sent none"
-
-
 def check(table_uri: str, options: Mapping[str, str]) -> None:
     """Refuse a store that would lose commits, before the first commit of this process to its lake.
 
@@ -65,18 +58,14 @@ def check(table_uri: str, options: Mapping[str, str]) -> None:
     if table_uri.startswith("memory:") or known in _checked:
         return
     if is_local(table_uri):
-        if BY_RENAME.items() <= options.items():
-            return
-        if not has_links(Path(root)):
+        if not (BY_RENAME.items() <= options.items() or has_links(Path(root))):
             raise UsageError(
                 f"A lake cannot be written at {root}: its file system has no hard links, which "
                 "keep one commit from replacing another. Nothing was stored. Choose a folder on "
                 "another file system or an object store; only copies by `basislake backup` can be "
                 "stored here."
             )
-        _checked.add(known)
-        return
-    if keeps_first(root, options) is False:
+    elif keeps_first(root, options) is False:
         raise LakeError(
             f"The store of {root} ignores If-None-Match: a second commit replaces the first, so "
             "writers would lose each other's rows. Nothing was written. Use a store with "
@@ -98,9 +87,9 @@ def keeps_first(root: str, options: Mapping[str, str]) -> bool | None:
     """
     for _ in range(_TRIES):
         outcomes = _race(f"{root}/_probe-{uuid4().hex}", options)
-        if outcomes.count(_Outcome.STORED) > 1:
+        if all(outcomes):
             return False
-        if _Outcome.REFUSED in outcomes:
+        if False in outcomes:
             return True
     return None
 
@@ -125,7 +114,7 @@ def has_links(folder: Path) -> bool:
     return True
 
 
-def _race(uri: str, options: Mapping[str, str]) -> list[_Outcome]:
+def _race(uri: str, options: Mapping[str, str]) -> list[bool | None]:
     start = Barrier(_WRITERS)
     try:
         with ThreadPoolExecutor(_WRITERS) as pool:
@@ -138,7 +127,8 @@ def _race(uri: str, options: Mapping[str, str]) -> list[_Outcome]:
                 store.delete_file(info.path)
 
 
-def _write(uri: str, options: Mapping[str, str], start: Barrier) -> _Outcome:
+def _write(uri: str, options: Mapping[str, str], start: Barrier) -> bool | None:
+    """Whether the store accepted a commit; None if the library saw the other one and sent none."""
     start.wait()
     try:
         DeltaTable.create(
@@ -149,9 +139,9 @@ def _write(uri: str, options: Mapping[str, str], start: Barrier) -> _Outcome:
             commit_properties=CommitProperties(max_commit_retries=0),
         )
     except CommitFailedError:
-        return _Outcome.REFUSED
+        return False
     except DeltaError:
         if DeltaTable.is_deltatable(uri, dict(options) or None):
-            return _Outcome.NOT_SENT
+            return None
         raise
-    return _Outcome.STORED
+    return True

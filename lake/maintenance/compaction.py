@@ -12,6 +12,7 @@ from lake.commit import retrying
 from lake.errors import LakeError
 from lake.files.parquet import DataFile
 from lake.files.slices import file_month
+from lake.files.sorted_rows import in_runs
 from lake.history.fingerprint import verified_rows
 from lake.lake import Lake
 from lake.snapshot import Snapshot
@@ -54,8 +55,10 @@ def groups(files: Iterable[DataFile], most_rows: int = MOST_ROWS) -> list[tuple[
     group, so a row is rewritten at most once for each doubling of its file.
     """
     found: list[tuple[DataFile, ...]] = []
-    for run in _runs(files, most_rows):
-        chosen = list(run)
+    small = [file for file in files if file.rows < most_rows]
+    # Adjacent in time, or by their batches.
+    small.sort(key=lambda file: (str(file.first), file.batches or (0, 0), file.path))
+    for chosen in in_runs(small, lambda file: file.rows, most_rows):
         while len(chosen) > 1 and 2 * max(f.rows for f in chosen) > sum(f.rows for f in chosen):
             chosen.remove(max(chosen, key=lambda file: file.rows))
         if len(chosen) > 1:
@@ -155,18 +158,3 @@ def _commit(
     done.files_before += len(removed)
     done.files_after += len(added)
     done.rows += sum(file.rows for file in added)
-
-
-def _runs(files: Iterable[DataFile], most_rows: int) -> Iterator[list[DataFile]]:
-    """Files that are adjacent in time, or by their batches, up to a number of rows."""
-    run: list[DataFile] = []
-    for file in sorted(
-        files, key=lambda file: (str(file.first), file.batches or (0, 0), file.path)
-    ):
-        if file.rows >= most_rows:
-            continue
-        if run and sum(f.rows for f in run) + file.rows > most_rows:
-            yield run
-            run = []
-        run.append(file)
-    yield run

@@ -14,15 +14,6 @@ from lake.snapshot import Snapshot
 from lake.tables import INSTRUMENTS
 
 
-def origin_of(lake: Lake) -> str | None:
-    """Return the exchange that the lake's data came from; None if the property is not set yet.
-
-    Raises:
-        LakeError: the lake cannot be read.
-    """
-    return lake.snapshot(INSTRUMENTS).origin
-
-
 def check_origin(lake: Lake, origin: str) -> None:
     """Refuse data of an exchange other than the lake's.
 
@@ -30,7 +21,7 @@ def check_origin(lake: Lake, origin: str) -> None:
         UsageError: the lake holds another exchange's data.
         LakeError: the lake cannot be read.
     """
-    _check(lake, origin_of(lake), origin)
+    _check(lake, lake.snapshot(INSTRUMENTS).origin, origin)
 
 
 def set_origin(lake: Lake, origin: str, program: str, clock: datetime | None = None) -> None:

@@ -85,5 +85,4 @@ def _empty_sql(snapshot: Snapshot) -> str:
     if not snapshot.gone:
         return f"SELECT {columns} WHERE false"
     # Reading the view raises an error; other tables can still be read.
-    why = (GONE + snapshot.gone).replace("'", "''")
-    return f"SELECT {columns} FROM range(1) WHERE error('{why}') IS NULL"
+    return f"SELECT {columns} FROM range(1) WHERE error({_text(GONE + snapshot.gone)}) IS NULL"

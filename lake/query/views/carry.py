@@ -1,9 +1,8 @@
 """The view of every open future's carry at one minute, and what that of each day has in common."""
 
-from lake.query.views.clock import DAY_US, EXACT, HOURS_PER_YEAR
+from lake.query.views.clock import DAY_US, EXACT, HOURS_PER_YEAR, annualised, basis_pct
 from lake.query.views.curves import COIN
 from lake.query.views.declaration import Parameter, View, columns_of, optional
-from lake.query.views.rates import annualised, basis_pct
 from lake.table import Column, Type
 from lake.tables import CANDLES, INSTRUMENTS
 

@@ -21,3 +21,13 @@ EXACT = "DECIMAL(38, 24)"
 def start_of_day(microseconds: str) -> str:
     """SQL of the 08:00 that begins the exchange's day of a time, both in microseconds."""
     return f"(({microseconds} - {DAY_STARTS_US}) // {DAY_US} * {DAY_US} + {DAY_STARTS_US})"
+
+
+def basis_pct(price: str, reference: str) -> str:
+    """SQL of how far a price is above a reference, in percent of the reference."""
+    return f"({price} - {reference}) / {reference} * 100"
+
+
+def annualised(percent: str, days: str) -> str:
+    """SQL of a simple annual rate; null if 60 minutes or less are left."""
+    return f"CASE WHEN {days} * 24 > 1 THEN {percent} * {DAYS_PER_YEAR} / {days} END"

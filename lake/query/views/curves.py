@@ -1,7 +1,7 @@
 """Views of the basis across expiries in one minute: the term structure."""
 
+from lake.query.views.clock import annualised, basis_pct
 from lake.query.views.declaration import Parameter, View, columns_of, optional
-from lake.query.views.rates import annualised, basis_pct
 from lake.table import Column, Type
 from lake.tables import BASIS, INSTRUMENTS
 

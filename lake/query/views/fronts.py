@@ -175,6 +175,18 @@ CONTINUOUS_BY = View(
     parameters=_PARAMETERS,
 )
 
+FRONT_QUARTERLY = View(
+    name="front_quarterly",
+    meaning="The front quarterly future, minute by minute, rolled 5 days before its expiry.",
+    formula=(
+        f"`continuous_by('quarterly', {FRONT_QUARTERLY_ROLL_DAYS})`. It leaves out the last days, "
+        "in which annualised_pct is mostly noise."
+    ),
+    source="As `continuous_by`.",
+    columns=CONTINUOUS_BY.columns,
+    sql=f"FROM continuous_by('quarterly', {FRONT_QUARTERLY_ROLL_DAYS})",
+)
+
 _ADJUSTED_COLUMNS = (
     COIN,
     *columns_of(BASIS, "ts", "instrument", "future_close"),
@@ -223,18 +235,6 @@ BACK_ADJUSTED_BY = View(
         LEFT JOIN shifts USING (instrument)
     """,
     parameters=_PARAMETERS,
-)
-
-FRONT_QUARTERLY = View(
-    name="front_quarterly",
-    meaning="The front quarterly future, minute by minute, rolled 5 days before its expiry.",
-    formula=(
-        f"`continuous_by('quarterly', {FRONT_QUARTERLY_ROLL_DAYS})`. It leaves out the last days, "
-        "in which annualised_pct is mostly noise."
-    ),
-    source="As `continuous_by`.",
-    columns=CONTINUOUS_BY.columns,
-    sql=f"FROM continuous_by('quarterly', {FRONT_QUARTERLY_ROLL_DAYS})",
 )
 
 FRONT_QUARTERLY_ADJUSTED = View(

@@ -1,9 +1,8 @@
 """Views of prices against the index: a perpetual's premium and a future's basis, by hour."""
 
 from lake.carry_tables import FUNDING
-from lake.query.views.clock import DAY_US, DAYS_PER_YEAR, HOUR_US, MINUTE_US
+from lake.query.views.clock import DAY_US, DAYS_PER_YEAR, HOUR_US, MINUTE_US, annualised, basis_pct
 from lake.query.views.declaration import View, columns_of, optional
-from lake.query.views.rates import annualised, basis_pct
 from lake.table import Column, Type
 from lake.tables import BASIS
 

@@ -8,9 +8,9 @@ from lake.query.views.clock import (
     HOUR_US,
     LAST_MINUTE_US,
     MINUTE_US,
+    basis_pct,
 )
 from lake.query.views.declaration import View, columns_of, optional
-from lake.query.views.rates import basis_pct
 from lake.table import Column, Type
 from lake.tables import INSTRUMENTS
 
