@@ -312,28 +312,6 @@ def test_the_ledger_says_what_was_loaded_from_which_batch(target: Target) -> Non
     ]
 
 
-def test_the_queries_of_the_guide_run_as_they_stand(target: Target) -> None:
-    target.load()
-    by_currency = target.query(
-        "SELECT SUBSTRING(instrument FROM 1 FOR 3) AS currency, COUNT(*), "
-        "COUNT(DISTINCT instrument), MIN(timestamp), MAX(timestamp) "
-        "FROM futures_ohlcv GROUP BY 1 ORDER BY 1"
-    )
-    last = START + timedelta(minutes=7)
-    assert by_currency == [("BTC", 8, 1, START, last), ("ETH", 8, 1, START, last)]
-    assert target.query("SELECT pg_size_pretty(pg_total_relation_size('futures_ohlcv'))")
-    gaps = target.query(
-        "SELECT * FROM (SELECT instrument, timestamp - LAG(timestamp) OVER "
-        "(PARTITION BY instrument ORDER BY timestamp) AS gap FROM futures_ohlcv) g "
-        "WHERE gap > INTERVAL '10 minutes'"
-    )
-    disorder = target.query(
-        "SELECT instrument, COUNT(*) FROM futures_ohlcv "
-        "WHERE high < low OR close < low OR close > high GROUP BY instrument"
-    )
-    assert (gaps, disorder) == ([], [])
-
-
 def test_a_schema_with_an_odd_name_is_made_and_used(target: Target) -> None:
     odd = f'{target.schema} "Odd"'
     assert load(target.lake, target.uri, schema=odd).partitions_loaded == 5
