@@ -1,13 +1,11 @@
 """Funding, delivery prices and settlements in PostgreSQL."""
 
 import json
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from lake import Lake
@@ -19,7 +17,6 @@ from lake.carry_tables import (
     RAW_SETTLEMENTS,
     SETTLEMENTS,
 )
-from lake.table import Table
 from lake.tables import WARNINGS
 from load.preview import parity
 from load.results import LoadResult
@@ -34,18 +31,12 @@ from tests.carrying import (
     receive,
     settlement,
 )
-from tests.lakes import Row, fill, instrument, mark_built, record
+from tests.lakes import Row, curate, instrument, record
 from tests.loading import ODD, Target
 from transforms.build import build
 
 RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "carry"
 NAMES = ("funding_rates", "delivery_prices", "settlements")
-
-
-def put(lake: Lake, table: Table, rows: Sequence[Row]) -> None:
-    """Make these the rows of a curated table."""
-    fill(lake, table, pl.DataFrame(rows, schema=table.polars_schema, orient="row"))
-    mark_built(lake)
 
 
 def hours(count: int = 8) -> list[Row]:
@@ -62,9 +53,11 @@ def days() -> list[Row]:
 
 
 def filled(target: Target) -> None:
-    put(target.lake, FUNDING, hours())
-    put(target.lake, DELIVERIES, deliveries("eth_usd", SINCE, 3) + deliveries("btc_usd", SINCE, 2))
-    put(target.lake, SETTLEMENTS, days())
+    curate(target.lake, FUNDING, hours())
+    curate(
+        target.lake, DELIVERIES, deliveries("eth_usd", SINCE, 3) + deliveries("btc_usd", SINCE, 2)
+    )
+    curate(target.lake, SETTLEMENTS, days())
 
 
 def sent(result: LoadResult) -> dict[str, tuple[int, int, int]]:
@@ -130,12 +123,12 @@ def test_only_what_is_new_is_sent_and_other_rows_are_not_touched(target: Target)
     before = written(target)
     # The next hour of one perpetual.
     *_, newest = hours(9)
-    put(target.lake, FUNDING, [*hours(), newest])
+    curate(target.lake, FUNDING, [*hours(), newest])
     assert sent(target.load()) == {"funding_rates": (1, 1, 1)}
     assert before < written(target)
     # An hour before comes late, and the newest has another rate.
     late = funding("BTC-LATE", 1)
-    put(target.lake, FUNDING, [*hours(), *late, {**newest, "interest_8h": 0.25}])
+    curate(target.lake, FUNDING, [*hours(), *late, {**newest, "interest_8h": 0.25}])
     assert sent(target.load()) == {"funding_rates": (1, 0, 18)}
     assert before < written(target)
     sums = "SELECT count(*), max(interest_8h) FROM funding_rates"

@@ -4,16 +4,12 @@ from datetime import UTC, datetime
 from math import sin
 from pathlib import Path
 
-import polars as pl
-
-from lake import Lake
-from lake.carry_tables import FUNDING, SETTLEMENTS
-from lake.table import Table
+from lake.carry_tables import FUNDING
 from lake.tables import CANDLES
 from lake.time.intervals import MINUTE
 from load.preview import parity
 from tests.carrying import DAY, HOUR, PERPETUAL, paid, settlement
-from tests.lakes import Row, candle, fill, instrument, lake_of, mark_built
+from tests.lakes import Row, candle, curate, instrument, lake_of
 from tests.loading import Target
 
 START = datetime(2024, 3, 1, 8, tzinfo=UTC)
@@ -49,15 +45,6 @@ def settlements(days: int) -> list[Row]:
         for name in EXPIRIES
         for day in range(days + 1)
     ]
-
-
-def add(lake: Lake, **tables: list[Row]) -> None:
-    """Add candles, or replace the rows of other tables, as the next build."""
-    known: dict[str, Table] = {t.name: t for t in (CANDLES, FUNDING, SETTLEMENTS)}
-    for name, rows in tables.items():
-        frame = pl.DataFrame(rows, known[name].polars_schema, orient="row")
-        fill(lake, known[name], frame)
-    mark_built(lake)
 
 
 def loaded(target: Target) -> tuple[int, int] | None:
@@ -96,19 +83,18 @@ def test_each_row_is_the_views_and_only_what_changed_is_touched(
     before = written(target)
     # A minute of another time of the day says nothing of 08:00, nor does an hour after the newest.
     later = START + (DAYS - 1) * DAY + HOUR
-    add(lake, candles=[candle(name, later, 1.0) for name in (PERPETUAL, *EXPIRIES)],
-        funding=[*funding(DAYS), {**funding(DAYS)[-1], "hour_end": later + 2 * DAY}])  # fmt: skip
+    curate(lake, CANDLES, [candle(name, later, 1.0) for name in (PERPETUAL, *EXPIRIES)])
+    hours = funding(DAYS)
+    curate(lake, FUNDING, [*hours, {**hours[-1], "hour_end": later + 2 * DAY}])
     assert loaded(target) is None
     # The next day.
-    add(lake, candles=candles(range(DAYS, DAYS + 1)))
+    curate(lake, CANDLES, candles(range(DAYS, DAYS + 1)))
     assert loaded(target) == (1, rows + 2)
     assert before < written(target)
     # An hour of ten days ago has another rate: the days before it stay as they are.
     changed = START + 25 * DAY
-    hours = [
-        {**row, "interest_1h": 0.5} if row["hour_end"] == changed else row for row in funding(DAYS)
-    ]
-    add(lake, funding=hours)
+    now = [{**row, "interest_1h": 0.5} if row["hour_end"] == changed else row for row in hours]
+    curate(lake, FUNDING, now)
     assert loaded(target) == (1, rows + 2)
     kept = {row for row in before if row[1] < changed}  # type: ignore[operator]
     assert kept == written(target) & before
