@@ -28,11 +28,6 @@ from tests.staged import Staged
 EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def lake(ailing: Lake) -> Lake:
-    return ailing
-
-
 # The page
 
 
@@ -56,8 +51,8 @@ def test_every_figure_is_on_the_page_with_its_query(facts: Facts) -> None:
     assert all(str(link).startswith(("#", "data:,")) for link in links)
 
 
-def test_a_hostile_text_stays_a_text(lake: Lake, tmp_path: Path) -> None:
-    copy = copied(lake, tmp_path)
+def test_a_hostile_text_stays_a_text(ailing: Lake, tmp_path: Path) -> None:
+    copy = copied(ailing, tmp_path)
     ((path, text),) = ((p, p.read_text()) for p in Path(copy.uri, FOLDER).glob("*.json"))
     record = json.loads(text)
     record["failed"] = [{"instrument": UNANSWERED[0], "reason": HOSTILE}, HOSTILE, {}]
@@ -71,10 +66,10 @@ def test_a_hostile_text_stays_a_text(lake: Lake, tmp_path: Path) -> None:
     assert facts_in(shown) is not None
 
 
-def test_no_path_and_no_host_gets_into_a_report(lake: Lake, facts: Facts) -> None:
-    record = json.loads(next(Path(lake.uri, FOLDER).glob("*.json")).read_text())
+def test_no_path_and_no_host_gets_into_a_report(ailing: Lake, facts: Facts) -> None:
+    record = json.loads(next(Path(ailing.uri, FOLDER).glob("*.json")).read_text())
     text = to_json(facts).decode()
-    assert lake.uri not in text
+    assert ailing.uri not in text
     assert f'"{record["host"]}"' not in text
 
 
@@ -115,12 +110,12 @@ def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
     assert "Traceback" not in proved.err
 
 
-def test_raw_candles_without_a_build_are_told_as_such(lake: Lake, tmp_path: Path) -> None:
+def test_raw_candles_without_a_build_are_told_as_such(ailing: Lake, tmp_path: Path) -> None:
     bare = open_lake(str(tmp_path / "bare"))
-    record(bare, lake.read(INSTRUMENTS).to_dicts())
-    rows = lake.scan("raw_candles").filter(instrument="BTC-29MAR24").collect()
+    record(bare, ailing.read(INSTRUMENTS).to_dicts())
+    rows = ailing.scan("raw_candles").filter(instrument="BTC-29MAR24").collect()
     number = append(bare, {"BTC-29MAR24": [rows.drop("instrument", "batch")]})
-    asks = lake.scan("asks").filter(status="present").collect()
+    asks = ailing.scan("asks").filter(status="present").collect()
     ask(bare, number, *asks.select("instrument", "start", "end", "status").iter_rows())
     done = basislake(None, "report", "--lake", bare.uri, "--json")
     assert done.code == 0, done.err

@@ -65,11 +65,6 @@ def window() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def lake(ailing: Lake) -> Lake:
-    return ailing
-
-
-@pytest.fixture(scope="module")
 def facts(facts: Facts, carry_facts: Facts) -> Facts:
     """Of a lake that has something to draw in every figure."""
     rows = {name: carry_facts.rows[name] for name in dict(SECTIONS)["Carry"]}
@@ -162,17 +157,17 @@ def expected_cells(lake: Lake, coin: str) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table_also_when_the_scheme_changes(
-    tab: Page, shown: Path, lake: Lake
+    tab: Page, shown: Path, ailing: Lake
 ) -> None:
     tab.looks(1400)
     tab.open(shown, DRAWN)
-    check_heat_map(tab, lake)
+    check_heat_map(tab, ailing)
     first = "document.querySelector('#storage .plot').data[0].marker.color"
     before, light = tab.value(first), colours(tab)
     tab.looks(1400, dark=True)
     tab.wait(f"{first} !== '{before}'")
     assert colours(tab) != light
-    check_heat_map(tab, lake)
+    check_heat_map(tab, ailing)
     check_quiet(tab)
 
 
