@@ -15,6 +15,7 @@ from lake.carry_tables import RAW_CARRY
 from lake.files.slices import month_span, months_in
 from lake.table import BATCH, Table
 from lake.time.intervals import Span
+from tests.lakes import schema_of
 
 # All but candles.
 CARRY = Selection(data=("funding", "deliveries", "settlements"))
@@ -88,8 +89,7 @@ def _last_settled_ms(at_ms: int) -> int:
 
 
 def _frame(table: Table, rows: list[Mapping[str, Any]]) -> pl.DataFrame:
-    schema = {name: kind for name, kind in table.polars_schema.items() if name != BATCH}
-    return _sorted(table, pl.DataFrame(rows, schema, orient="row"))
+    return _sorted(table, pl.DataFrame(rows, schema_of(table), orient="row"))
 
 
 def _sorted(table: Table, frame: pl.DataFrame) -> pl.DataFrame:

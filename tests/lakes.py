@@ -39,7 +39,6 @@ from transforms.build import build
 
 LINEAGE = {"program": "test"}
 LISTED_AT = datetime.fromisoformat("2020-01-01T00:00:00Z")
-DAY_US = 86_400_000_000
 
 Row = Mapping[str, Any]
 

@@ -24,7 +24,6 @@ EXPIRIES: dict[str, datetime | None] = {
 }
 PERPETUAL, WEEKLY, NEXT, QUARTERLY = EXPIRIES
 PRICES = ("open", "high", "low", "close")
-AMOUNTS = ("volume", "cost")
 DAY = 1440
 RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "candles_1m_BTC_pairs.parquet"
 

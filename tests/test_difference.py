@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from lake import open as open_lake
 from lake.history.difference import COMPARED, Difference, compare, differences
 from lake.tables import CANDLES, RAW_CANDLES
-from tests.lakes import begin
+from tests.lakes import LINEAGE, begin
 from tests.market import basislake
 from tests.staged import Staged
 from tests.strategies import candles
-
-LINEAGE = {"program": "test 1"}
 
 
 def test_the_difference_of_two_batches_is_counted_by_instrument_and_table(staged: Staged) -> None:

@@ -17,13 +17,12 @@ from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.history.fingerprint import Fingerprint, fingerprint
 from lake.tables import CONTENT, INSTRUMENTS, RAW_CANDLES, TABLES
-from tests.lakes import append, lake_of
+from tests.lakes import LINEAGE, append, lake_of
 from tests.market import basislake, fetch
 from tests.profiles import examples
 from tests.staged import UNIVERSE, Staged, built
 from tests.strategies import CELLS, candles, instruments
 
-LINEAGE = {"program": "test 1"}
 FEW = examples(4)
 
 

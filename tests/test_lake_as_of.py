@@ -30,14 +30,13 @@ from lake.tables import (
     RECORDS,
     TABLES,
 )
-from tests.lakes import append, ask, lake_of
+from tests.lakes import LINEAGE, append, ask, lake_of
 from tests.market import basislake
 from tests.staged import CURATED_NAMES, TOLD, Stage, Staged, built, content, is_same
 from tests.strategies import T0, candles
 from transforms.build import SETTINGS
 from transforms.rules_hash import rules_hash
 
-LINEAGE = {"program": "test 1"}
 FETCHED = ["instruments", "raw_candles", "coverage"]
 
 

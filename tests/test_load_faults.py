@@ -21,6 +21,7 @@ from lake.files.slices import by_month
 from lake.tables import CANDLES
 from load.embedded.server import embedded, psql_command
 from load.postgres import Database
+from tests.hosts import Hosts
 from tests.loading import (
     FUTURE,
     OTHER,
@@ -297,14 +298,10 @@ def test_a_host_that_cannot_be_reached_is_told_by_name(
 
 
 @pytest.mark.slow
-def test_a_host_that_never_answers_is_given_up(target: Target) -> None:
-    import socket  # noqa: PLC0415
-
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        host = f"127.0.0.1:{silent.getsockname()[1]}"
-        uri = f"postgresql://bob:{SECRET}@{host}/market?connect_timeout=2"
-        text = refused(basislake(None, "load", "--lake", target.lake.uri, "--postgres", uri))
-        assert "timeout expired" in text
+def test_a_host_that_never_answers_is_given_up(target: Target, host: Hosts) -> None:
+    uri = f"postgresql://bob:{SECRET}@127.0.0.1:{host().port}/market?connect_timeout=2"
+    text = refused(basislake(None, "load", "--lake", target.lake.uri, "--postgres", uri))
+    assert "timeout expired" in text
 
 
 def test_a_wrong_password_is_told_and_shown_nowhere(small: Target, tmp_path: Path) -> None:

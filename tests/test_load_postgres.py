@@ -76,20 +76,6 @@ def test_loading_again_changes_no_row(target: Target) -> None:
     assert [target.query(versions.format(name)) for name in names] == before
 
 
-def test_only_a_changed_partition_is_replaced(target: Target) -> None:
-    target.load()
-    other = "SELECT xmin::text FROM futures_ohlcv WHERE instrument = $1"
-    before = target.query(other, OTHER)
-    put(target.lake, CANDLES, FUTURE, candles(minutes=5, shift=1.0))
-    result = target.load()
-    assert (result.partitions_loaded, result.rows_loaded) == (1, 5)
-    assert result.tables["futures_ohlcv"].loaded == 1
-    assert target.query("SELECT count(*) FROM futures_ohlcv WHERE instrument = $1", FUTURE) == [
-        (5,)
-    ]
-    assert target.query(other, OTHER) == before
-
-
 def test_a_changed_expiry_date_replaces_the_rows_that_carry_it(target: Target) -> None:
     target.load()
     later = instruments(FUTURE, OTHER, PERPETUAL, expires_at=EXPIRY + timedelta(days=1))
@@ -103,16 +89,6 @@ def test_the_same_rows_in_two_files_are_not_sent_again(target: Target) -> None:
     target.load()
     put(target.lake, CANDLES, FUTURE, candles()[:3], candles()[3:])
     assert target.load().partitions_loaded == 0
-
-
-def test_a_partition_that_the_lake_withdrew_disappears(target: Target) -> None:
-    target.load()
-    put(target.lake, CANDLES, FUTURE)
-    result = target.load()
-    assert (result.partitions_removed, result.tables["futures_ohlcv"].removed) == (1, 1)
-    assert {row[0] for row in target.rows("futures_ohlcv", "instrument")} == {OTHER}
-    left = target.query('SELECT "table" FROM lake_loads WHERE partition = $1', partition(FUTURE))
-    assert left == [("futures_basis_spread",)]
 
 
 def test_a_lake_without_a_table_takes_no_row_of_it_out_of_a_database(
