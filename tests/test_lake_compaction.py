@@ -91,12 +91,11 @@ def test_rows_keep_their_batches_and_every_minute_however_often_they_are_compact
 
 @pytest.mark.slow
 def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
-    staged: Staged, tmp_path: Path
+    staged: Staged, lake: Lake
 ) -> None:
-    lake = staged.copy(tmp_path)
     newest, before = newest_batch(lake), fingerprint(lake, 2)
     files = len(lake.snapshot(RAW_CANDLES).files)
-    done = basislake(None, "maintain", "--lake", tmp_path / "copy", "--json")
+    done = basislake(None, "maintain", "--lake", lake.uri, "--json")
     assert done.code == 0, done.err
     text = done.json["compacted"]
     left = lake.snapshot(RAW_CANDLES)
@@ -108,7 +107,7 @@ def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
 
     # No build is due, and none makes anything again.
     assert newest_batch(lake) == newest
-    status = basislake(None, "status", "--lake", tmp_path / "copy", "--json").json
+    status = basislake(None, "status", "--lake", lake.uri, "--json").json
     assert status["behind"] == []
     versions = [lake.snapshot(table).version for table in CURATED]
     assert (built(lake).rebuilt, built(lake).raw_version) == (0, newest)
@@ -120,7 +119,7 @@ def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
     built(lake, as_of=staged.unbuilt.batch)
     built(lake)
     assert is_same(content(lake), staged.last.content, CURATED_NAMES)
-    twice = [basislake(None, "maintain", "--lake", tmp_path / "copy", "--json") for _ in range(2)]
+    twice = [basislake(None, "maintain", "--lake", lake.uri, "--json") for _ in range(2)]
     # The rows of the builds above.
     assert [done.json["compacted"]["files_after"] for done in twice] == [1, 0]
 
@@ -137,10 +136,7 @@ def test_files_of_curated_tables_stay_within_their_month(lake: Lake) -> None:
         assert len({name.partition("/")[2] for name in after}) > 1
 
 
-def test_rows_of_builds_are_compacted_and_the_newest_is_still_found(
-    staged: Staged, tmp_path: Path
-) -> None:
-    lake = staged.copy(tmp_path)
+def test_rows_of_builds_are_compacted_and_the_newest_is_still_found(lake: Lake) -> None:
     before, newest = lake.read(BUILDS), lake.state().build()
     assert len(lake.snapshot(BUILDS).files) == before.height == 2
     compact(lake, PROGRAM)
@@ -150,9 +146,9 @@ def test_rows_of_builds_are_compacted_and_the_newest_is_still_found(
 
 
 def test_a_build_after_a_compaction_makes_again_only_what_came_since(
-    staged: Staged, tmp_path: Path
+    staged: Staged, lake: Lake, tmp_path: Path
 ) -> None:
-    lake, twin = staged.copy(tmp_path), staged.copy(tmp_path / "twin")
+    twin = staged.copy(tmp_path / "twin")
     name = min(lake.snapshot(RAW_CANDLES).by_partition())
     last = max(f.last for f in lake.snapshot(RAW_CANDLES).of(name) if f.last)
     for at in (lake, twin):
@@ -165,10 +161,7 @@ def test_a_build_after_a_compaction_makes_again_only_what_came_since(
     assert is_same(content(lake), content(twin), CURATED_NAMES)
 
 
-def test_explain_still_tells_by_which_call_a_compacted_candle_came(
-    staged: Staged, tmp_path: Path
-) -> None:
-    lake = staged.copy(tmp_path)
+def test_explain_still_tells_by_which_call_a_compacted_candle_came(lake: Lake) -> None:
     row = lake.scan("basis").select("instrument", "ts").collect().sort("ts").row(-1)
     before = explain(State(lake), *row).sides[0].fetched
     minute = Span(row[1], row[1] + MINUTE)

@@ -23,7 +23,6 @@ from tests.ailing import UNANSWERED
 from tests.lakes import append, ask, copied, instrument, interval, lake_of, record
 from tests.market import basislake
 from tests.reporting import HOSTILE, MADE_AT, read, text_of
-from tests.staged import Staged
 
 EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
 
@@ -125,10 +124,7 @@ def test_raw_candles_without_a_build_are_told_as_such(ailing: Lake, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_maintenance_puts_no_table_behind_and_a_new_candle_does(
-    staged: Staged, tmp_path: Path
-) -> None:
-    lake = staged.copy(tmp_path)
+def test_maintenance_puts_no_table_behind_and_a_new_candle_does(lake: Lake) -> None:
     assert basislake(None, "maintain", "--lake", lake.uri).code == 0
     message = "not built from the newest raw candles"
     assert message not in page(gather(lake, MADE_AT, None, 1))
