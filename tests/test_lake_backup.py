@@ -216,17 +216,14 @@ def test_a_backup_beside_a_running_backfill_is_a_lake_as_it_was_at_a_moment(
         while process.poll() is None:
             assert copy(lake, at, PROGRAM, 2).is_equal
             counts.add(at.snapshot(RAW_CANDLES).rows)
-            assert _claimed(at) <= max(counts)
+            claimed = at.read(COVERAGE).filter(IS_CANDLES, status="present")["minutes"].sum()
+            assert claimed <= max(counts)
             first.open()
             if len(counts) > 1:
                 last.open()
         assert ended(process).code == 0
     assert copy(lake, at, PROGRAM, 2).is_equal
     assert is_same(content(at), content(lake))
-
-
-def _claimed(at: Lake) -> int:
-    return int(at.read(COVERAGE).filter(IS_CANDLES, status="present")["minutes"].sum())
 
 
 @pytest.fixture
