@@ -109,13 +109,6 @@ def test_an_unknown_example_and_no_query_are_wrong_usage(market_lake: Lake) -> N
     assert (nothing.code, "--examples" in nothing.err) == (2, True)
 
 
-def test_a_shell_completes_the_names_of_the_examples() -> None:
-    asked = {"COMP_WORDS": "basislake sql @c", "COMP_CWORD": "2"}
-    done = basislake(None, env={**os.environ, **asked, "_BASISLAKE_COMPLETE": "bash_complete"})
-    names = [line.removeprefix("plain,") for line in done.out.split()]
-    assert names == [f"@{e.name}" for e in EXAMPLES if e.name.startswith("c")], done.err
-
-
 QUERY = """
     SELECT instrument, min(ts) AS first, count(*) AS n, sum(1) AS sums, 0.5 AS half,
            list(DISTINCT traded ORDER BY traded) AS traded, NULL::DOUBLE AS nothing

@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +15,7 @@ from lake import Lake
 from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.history.fingerprint import Fingerprint, fingerprint
-from lake.tables import CONTENT, INSTRUMENTS, RAW_CANDLES, TABLES
+from lake.tables import CONTENT, INSTRUMENTS, TABLES
 from tests.lakes import LINEAGE, append, lake_of
 from tests.market import basislake, fetch
 from tests.profiles import examples
@@ -93,16 +92,6 @@ def test_an_empty_table_counts_as_much_as_one_that_is_not_there(tmp_path: Path) 
     assert fingerprint(lake, 1) == before
 
 
-def test_files_rewritten_by_another_program_change_nothing(lake: Lake) -> None:
-    before = fingerprint(lake, 2)
-    files = len(lake.snapshot(RAW_CANDLES).files)
-    for name in ("raw_candles", "candles"):
-        DeltaTable(f"{lake.uri}/{name}").optimize.compact()
-    assert len(lake.snapshot(RAW_CANDLES).files) < files
-    assert fingerprint(lake, 2) == before
-    assert fingerprint(lake, 2, verify=True) == before
-
-
 @pytest.mark.slow
 def test_builds_by_one_thread_and_by_four_in_other_folders_give_the_same_content(
     staged: Staged, tmp_path: Path
@@ -115,14 +104,6 @@ def test_builds_by_one_thread_and_by_four_in_other_folders_give_the_same_content
     done = basislake(None, "build", "--lake", copy.uri, "--full", "--threads", 3, "--json")
     assert done.code == 0, done.err
     assert fingerprint(copy, 2) == expected
-
-
-def test_a_build_as_of_an_old_batch_has_the_fingerprint_of_then(staged: Staged, lake: Lake) -> None:
-    then = open_lake(staged.lake.uri, as_of=staged.first.batch)
-    built(lake, as_of=staged.first.batch)
-    travelled = open_lake(lake.uri, as_of=staged.first.batch)
-    assert fingerprint(travelled, 2) == fingerprint(then, 2)
-    assert fingerprint(travelled, 2).lake != fingerprint(staged.lake, 2).lake
 
 
 @pytest.mark.slow
