@@ -20,6 +20,7 @@ from lake.carry_tables import (
 from lake.tables import WARNINGS
 from load.preview import parity
 from load.results import LoadResult
+from tests.carry import time_of
 from tests.carrying import (
     DAY,
     HOUR,
@@ -152,10 +153,6 @@ def recorded(name: str) -> Any:  # noqa: ANN401
     return json.loads(path.read_text())
 
 
-def time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)
-
-
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recordings in ../shared are not here")
 def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
     target: Target, tmp_path: Path
@@ -172,7 +169,7 @@ def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
         lake,
         {
             RAW_FUNDING: [
-                {"instrument": PERPETUAL, "hour_end": time(row["timestamp"])}
+                {"instrument": PERPETUAL, "hour_end": time_of(row["timestamp"])}
                 | {name: row[name] for name in rates}
                 for row in hours
             ],
@@ -185,7 +182,7 @@ def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
                 for row in days
             ],
             RAW_SETTLEMENTS: [
-                {"instrument": row["instrument_name"], "settled_at": time(row["timestamp"])}
+                {"instrument": row["instrument_name"], "settled_at": time_of(row["timestamp"])}
                 | {name: row[name] for name in cells}
                 for row in settled
                 if row["type"] != "exercise"
@@ -203,7 +200,7 @@ def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
     target.load()
     held = "SELECT timestamp, index_price, interest_1h, interest_8h FROM funding_rates"
     assert set(target.query(held)) == {
-        (time(row["timestamp"]), *(row[n] for n in rates if n != "prev_index_price"))
+        (time_of(row["timestamp"]), *(row[n] for n in rates if n != "prev_index_price"))
         for row in hours
     }
     prices = "SELECT date::text, delivery_price FROM delivery_prices"
