@@ -59,14 +59,6 @@ def test_replaced_files_show_nowhere_but_in_the_older_version(at: Lake) -> None:
     assert old.scan().collect().height == base.scan().collect().height == 7
 
 
-def test_a_partition_can_be_removed_whole(at: Lake) -> None:
-    append_to(at, "A", candles(4))
-    append_to(at, "B", candles(1))
-    base = at.snapshot(RAW_CANDLES)
-    at.commit(base, [], LINEAGE, removing=base.of("A"))
-    assert held(at)["instrument"].to_list() == ["B"]
-
-
 def test_a_file_is_known_by_its_rows_range_batches_and_digest(at: Lake) -> None:
     base = at.snapshot(RAW_CANDLES)
     added = written(at, "A", candles(5, start=2).reverse())
@@ -167,15 +159,6 @@ def test_only_a_counter_that_changes_is_worth_a_commit(at: Lake) -> None:
     assert replace({}) == 2
     assert replace({"A": 0}) == 3
     assert names(at) == ["A", "B"]
-
-
-def test_a_commit_sets_several_counters_at_once(at: Lake) -> None:
-    for number in range(1, 4):
-        base = at.snapshot(RAW_CANDLES)
-        added = [written(at, "A", candles(1, start=number))]
-        at.commit(base, added, LINEAGE, counters={"A": number, "B": 10 * number})
-        now = at.snapshot(RAW_CANDLES)
-        assert (now.counter("A"), now.counter("B")) == (number, 10 * number)
 
 
 @pytest.mark.slow
