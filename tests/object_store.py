@@ -118,6 +118,7 @@ class Proxy:
             most_files: so many more files of rows may be begun; the next ones are held until this
                 is set again.
         """
+        # The arguments, by their names.
         assert self._ask({name: v for name, v in locals().items() if name != "self"}) == 0
 
     @property

@@ -42,9 +42,9 @@ def candles(count: int, start: int = 0, price: float = 100.0) -> pl.DataFrame:
 
 
 @st.composite
-def spans(draw: st.DrawFn, longest: int = 200) -> list[Span]:
+def spans(draw: st.DrawFn) -> list[Span]:
     """Some spans of whole minutes; they may touch, overlap, or be empty."""
-    pairs = draw(st.lists(st.tuples(st.integers(0, longest), st.integers(0, longest)), max_size=8))
+    pairs = draw(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=8))
     return [span(start, end) for start, end in pairs]
 
 

@@ -13,16 +13,16 @@ from lake import Lake
 from lake import open as open_lake
 from lake.batches import commit_batch
 from lake.errors import ConflictError
-from lake.tables import INSTRUMENTS, RAW_CANDLES, TABLES
+from lake.tables import INSTRUMENTS, RAW_CANDLES
 from tests.lakes import append_to, held, names, stored
 from tests.strategies import batch, candles, instruments, minute, raw, written
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
 
 
-def view(at: Lake, name: str) -> pl.DataFrame:
-    rows = at.duckdb().execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
-    return pl.DataFrame(rows, schema=TABLES[name].polars_schema, orient="row")
+def view(at: Lake) -> pl.DataFrame:
+    rows = at.duckdb().execute("SELECT * FROM raw_candles ORDER BY ALL").fetchall()
+    return pl.DataFrame(rows, schema=RAW_CANDLES.polars_schema, orient="row")
 
 
 def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> None:
@@ -36,7 +36,7 @@ def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> 
     assert held(at).equals(pl.concat(expected))
     one = at.snapshot(RAW_CANDLES).scan("BTC-PERPETUAL").collect()
     assert one.equals(expected[1])
-    assert view(at, "raw_candles").equals(held(at))
+    assert view(at).equals(held(at))
 
 
 def test_a_written_file_shows_nowhere_before_its_commit(at: Lake) -> None:
@@ -54,7 +54,7 @@ def test_replaced_files_show_nowhere_but_in_the_older_version(at: Lake) -> None:
     at.commit(base, [fresh], LINEAGE, removing=base.of("A"))
     expected = [raw("A", batch(candles(1, start=9))), raw("B", batch(candles(3), 2))]
     assert held(at).equals(pl.concat(expected))
-    assert view(at, "raw_candles").equals(pl.concat(expected))
+    assert view(at).equals(pl.concat(expected))
     old = at.snapshot(RAW_CANDLES, base.version)
     assert old.scan().collect().height == base.scan().collect().height == 7
 
