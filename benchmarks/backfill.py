@@ -15,7 +15,6 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -90,8 +89,8 @@ def limit(folder: Path) -> None:
             samples = _Samples(server)
             _backfill(folder, server, rate=AUTO, samples=samples)
         _say(f"auto, {permitted} calls/s permitted, pool of {pool}", "")
-        _say_permitted("  from the first call", samples.since(0), permitted)
-        _say_permitted(f"  from {FOUND_S} s on", samples.since(FOUND_S), permitted)
+        samples.say("  from the first call", 0, permitted)
+        samples.say(f"  from {FOUND_S} s on", FOUND_S, permitted)
     most = LIMITS[0][0]
     with exchange("--weeks", str(LIMITS[0][2]), "--limit", str(most)) as server:
         run = _backfill(folder, server, rate=most)
@@ -147,15 +146,6 @@ def universe(folder: Path) -> None:
     _say("raw_candles, bytes a candle", f"{found['bytes_written'] / found['candles_written']:.2f}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """Some seconds of a run, and the counts at their start and end."""
-
-    seconds: float
-    calls: int
-    limited: int
-
-
 class _Samples:
     """The exchange's counts during a run."""
 
@@ -166,14 +156,21 @@ class _Samples:
     def take(self) -> None:
         self._taken.append((time.monotonic(), self._server.counts()))
 
-    def since(self, seconds: float) -> _Stretch:
-        """From some seconds after the first call to the last call."""
+    def say(self, what: str, seconds: float, permitted: float) -> None:
+        """Print the shares of permitted calls used and of calls refused, from some seconds after
+        the first call to the last call.
+        """
         begun = [(at, counts) for at, counts in self._taken if counts.calls]
         later = [(at, counts) for at, counts in begun if at - begun[0][0] >= seconds]
         last = next(s for s in later if s[1].calls == later[-1][1].calls)
         (first_s, before), (last_s, after) = later[0], last
         calls, limited = after.calls - before.calls, after.limited - before.limited
-        return _Stretch(last_s - first_s, calls, limited)
+        used = (calls - limited) / (permitted * (last_s - first_s))
+        _say(
+            what,
+            f"{used:.1%} of the permitted calls used, {limited / calls:.1%} of {calls:,} calls "
+            f"answered 10028 in {last_s - first_s:.0f} s",
+        )
 
 
 def _backfill(
@@ -217,17 +214,6 @@ def _say_medians(runs: dict[str, list[dict[str, Any]]]) -> None:
         _say(f"{name}, CPU ms a page, median", f"{median(map(_cpu_ms, runs[name])):.2f}")
     if "ccxt" in rates:
         _say(f"ours / {CCXT}", f"{rates['ours'] / rates['ccxt']:.2f}")
-
-
-def _say_permitted(what: str, stretch: _Stretch, permitted: float) -> None:
-    granted = stretch.calls - stretch.limited
-    used = granted / (permitted * stretch.seconds)
-    refused = stretch.limited / stretch.calls
-    _say(
-        what,
-        f"{used:.1%} of the permitted calls used, {refused:.1%} of {stretch.calls:,} calls "
-        f"answered 10028 in {stretch.seconds:.0f} s",
-    )
 
 
 def _cpu_ms(printed: dict[str, Any]) -> float:

@@ -4,7 +4,7 @@ written straight into the curated tables, which is much quicker than to fetch an
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -18,7 +18,7 @@ from lake.files.slices import by_month
 from lake.state import BUILD
 from lake.table import Table
 from lake.tables import BASIS, CANDLES, INSTRUMENTS
-from tests.carry import carry_truth
+from tests.carry import carry_truth, time_of
 from tests.lakes import LINEAGE, fill, instrument, mark_built
 from transforms.basis import basis
 from transforms.carry_validation import CURATIONS
@@ -63,7 +63,9 @@ def _write_future(
     lake: Lake, market: Universe, contract: Contract, perpetual: pl.DataFrame
 ) -> list[tuple[Table, list[DataFile]]]:
     own = _candles(market, contract)
-    spread = basis(own.with_columns(expires_at=pl.lit(_time(contract.expires_ms or 0))), perpetual)
+    spread = basis(
+        own.with_columns(expires_at=pl.lit(time_of(contract.expires_ms or 0))), perpetual
+    )
     return _write(lake, [(CANDLES, own), (BASIS, BASIS.cast(spread))])
 
 
@@ -92,15 +94,11 @@ def _candles(market: Universe, contract: Contract) -> pl.DataFrame:
 
 
 def _record(contract: Contract) -> dict[str, object]:
-    expires_at = _time(contract.expires_ms) if contract.expires_ms else None
+    expires_at = time_of(contract.expires_ms) if contract.expires_ms else None
     return {
         **instrument(contract.name, expires_at),
-        "listed_at": _time(contract.listed_ms),
+        "listed_at": time_of(contract.listed_ms),
         "tick_size": contract.tick_size,
         "contract_size": contract.contract_size,
         "active": expires_at is None or expires_at > NOW,
     }
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)

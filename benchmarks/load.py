@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -159,16 +160,10 @@ def _copy(
 
 
 COPIES: dict[str, Callable[[str, dict[str, str]], tuple[int, float]]] = {
-    "COPY on the server, keys there": lambda uri, files: _copy(
-        uri, files, keys_first=True, backends=1
-    ),
-    "the same, two backends": lambda uri, files: _copy(uri, files, keys_first=True, backends=2),
-    "COPY on the server, keys after": lambda uri, files: _copy(
-        uri, files, keys_first=False, backends=1
-    ),
-    "COPY, keys after, two backends": lambda uri, files: _copy(
-        uri, files, keys_first=False, backends=2
-    ),
+    "COPY on the server, keys there": partial(_copy, keys_first=True, backends=1),
+    "the same, two backends": partial(_copy, keys_first=True, backends=2),
+    "COPY on the server, keys after": partial(_copy, keys_first=False, backends=1),
+    "COPY, keys after, two backends": partial(_copy, keys_first=False, backends=2),
 }
 
 

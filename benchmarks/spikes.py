@@ -10,14 +10,11 @@ import random
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 
 import polars as pl
 
-from lake.table import BATCH
-from lake.tables import RAW_CANDLES
-from tests.spiked import Market, market, planted
+from tests.spiked import DAY, Market, market, planted, recorded
 from transforms.spike_bounds import CAP, FLOOR, with_perpetual_prices, with_previous
 
 DAYS = 40
@@ -36,8 +33,6 @@ PAUSE_MINUTES = (30, 600)
 JUMP = (0.8, 1.25)
 TAKEN_BACK_MINUTES = (1, 9)
 LEVELS = (0.3, 3.0)
-MINUTES_PER_DAY = 1440
-RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "candles_1m_BTC_pairs.parquet"
 
 
 def main() -> None:
@@ -48,13 +43,13 @@ def main() -> None:
     _say_flagged("simulated, quiet", (_market(days, seed, share) for seed, share in _kinds()))
     violent = (_market(days, seed, share, _violence(seed, days)) for seed, share in _kinds())
     _say_flagged("simulated, violent", violent)
-    recorded = _recorded()
-    if recorded is not None:
-        _say_flagged("recorded", [recorded])
-        _say_residuals(recorded)
+    real = recorded()
+    if real is not None:
+        _say_flagged("recorded", [real])
+        _say_residuals(real)
     _say_found("simulated", [_market(days, seed, share) for seed, share in _kinds()])
-    if recorded is not None:
-        _say_found("recorded", [recorded])
+    if real is not None:
+        _say_found("recorded", [real])
     print(f"{time.monotonic() - start_s:.0f} s")
 
 
@@ -63,7 +58,7 @@ def _kinds() -> Iterator[tuple[int, float]]:
 
 
 def _market(days: int, seed: int, share: float, path: dict[int, float] | None = None) -> Market:
-    return market(seed, days * MINUTES_PER_DAY, traded_share=share, path=path)
+    return market(seed, days * DAY, traded_share=share, path=path)
 
 
 def _violence(seed: int, days: int) -> dict[int, float]:
@@ -72,7 +67,7 @@ def _violence(seed: int, days: int) -> dict[int, float]:
     """
     drawn = random.Random(seed)  # noqa: S311  (no secret)
     path, level, at = {}, 1.0, 0
-    while (at := at + drawn.randint(*PAUSE_MINUTES)) < days * MINUTES_PER_DAY - 10:
+    while (at := at + drawn.randint(*PAUSE_MINUTES)) < days * DAY - 10:
         jumped = level * drawn.uniform(*JUMP)
         path[at] = jumped
         if drawn.choice((True, False)) or not LEVELS[0] < jumped < LEVELS[1]:
@@ -93,14 +88,14 @@ def _say_flagged(what: str, markets: Iterable[Market]) -> None:
     print(f"good candles flagged, {what:20} {flagged:>6} of {candles:>10,}, {share:.3f} in 10,000")
 
 
-def _say_residuals(recorded: Market) -> None:
+def _say_residuals(real: Market) -> None:
     """Distance of good candles from the median of their prints, in per cent."""
-    perpetual = recorded.sound("BTC-PERPETUAL")
+    perpetual = real.sound("BTC-PERPETUAL")
     out: list[pl.Series] = []
-    for name, expires_at in recorded.expiries.items():
+    for name, expires_at in real.expiries.items():
         if expires_at is None:
             continue
-        rows = with_previous(recorded.sound(name)).filter("is_print")
+        rows = with_previous(real.sound(name)).filter("is_print")
         beside = with_perpetual_prices(rows, perpetual)
         usual = (pl.col("close") / pl.col("perpetual_close")).log()
         usual = usual.rolling_median(101, min_samples=1, center=True)
@@ -147,24 +142,6 @@ def _spiked(frame: pl.DataFrame, size: float, seed: str) -> tuple[pl.DataFrame, 
         price, sign = drawn.choice(KINDS)
         frame = planted(frame, row, price, size**sign, untraded=drawn.choice((True, False)))
     return frame, set(frame["ts"].gather(rows))
-
-
-def _recorded() -> Market | None:
-    if not RECORDED.exists():
-        return None
-    candles = pl.read_parquet(RECORDED).with_columns(pl.lit(1).alias(BATCH))
-    candles = candles.select(RAW_CANDLES.names).sort("instrument", "ts")
-    parts = candles.partition_by("instrument", as_dict=True)
-    raw = {str(name): frame for (name,), frame in parts.items()}
-    return Market(raw, {name: _expiry(name) for name in raw})
-
-
-def _expiry(name: str) -> datetime | None:
-    """08:00 UTC of the date in a future's name."""
-    if name.endswith("PERPETUAL"):
-        return None
-    date = datetime.strptime(name.partition("-")[2].title(), "%d%b%y").replace(tzinfo=UTC)
-    return date + timedelta(hours=8)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import polars as pl
 
@@ -36,16 +35,6 @@ BATCHES_A_YEAR = 525_600
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-class Size(NamedTuple):
-    """Files and bytes of data, entries and bytes of logs, and seconds to open all tables."""
-
-    files: int
-    data: int
-    entries: int
-    logs: int
-    seconds: float
-
-
 def main() -> None:
     """Print the results of each day, and of the year."""
     rounds, days = (int(given) for given in [*sys.argv[1:], *("240", "4")[len(sys.argv) - 1 :]])
@@ -65,12 +54,11 @@ def main() -> None:
                     maintain(lake, PROGRAM)
             if not day:
                 _keep(lake, time.monotonic() - start_s)
-            sizes.append(_size(lake))
-            _show(f"day {day + 1}", sizes[-1])
+            sizes.append(_say(f"day {day + 1}", lake))
         parts = file_sizes(lake)
         for name in TABLES:
             print(f"  {name}: {len(parts[name]):,} files, {sum(parts[name]) / 1e6:,.2f} MB")
-        grown = sizes[-1].data - sizes[-2].data
+        grown = sizes[-1] - sizes[-2]
         raw = sum(sum(parts[table.name]) for table in RAW) / minute
         print(
             f"A year of {BATCHES_A_YEAR:,} batches: raw tables "
@@ -96,22 +84,22 @@ def _outcome(name: str, minute: int) -> Outcome:
     return outcome(name, frame)
 
 
-def _size(lake: Lake) -> Size:
+def _say(what: str, lake: Lake) -> int:
+    """Print files and bytes of data and of logs, and the seconds to open all tables; return the
+    bytes of data.
+    """
     sizes = file_sizes(lake)
     logs = sizes.pop("logs")
     data = [size for own in sizes.values() for size in own]
     start_s = time.monotonic()
     lake.snapshots()
-    return Size(len(data), sum(data), len(logs), sum(logs), time.monotonic() - start_s)
-
-
-def _show(what: str, size: Size) -> None:
+    seconds = time.monotonic() - start_s
     print(
-        f"{what}: data {size.data / 1e6:,.1f} MB in {size.files:,} files; logs "
-        f"{size.logs / 1e6:,.1f} MB in {size.entries:,} files; all tables opened in "
-        f"{size.seconds:.2f} s",
+        f"{what}: data {sum(data) / 1e6:,.1f} MB in {len(data):,} files; logs "
+        f"{sum(logs) / 1e6:,.1f} MB in {len(logs):,} files; all tables opened in {seconds:.2f} s",
         flush=True,
     )
+    return sum(data)
 
 
 if __name__ == "__main__":

@@ -75,9 +75,9 @@ class Page:
         self._browser.call("Target.closeTarget", {"targetId": self._target})
         self._browser.events.clear()
 
-    def looks(self, width: int, *, dark: bool = False, height: int = 900, scale: float = 1) -> None:
+    def looks(self, width: int, *, dark: bool = False, height: int = 900) -> None:
         """Give the window a width and a scheme of colours."""
-        metrics = {"width": width, "height": height, "deviceScaleFactor": scale}
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1}
         self.call("Emulation.setDeviceMetricsOverride", {**metrics, "mobile": width < 700})
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", {"features": [scheme]})

@@ -15,6 +15,7 @@ from lake.carry_tables import RAW_CARRY
 from lake.files.slices import month_span, months_in
 from lake.table import BATCH, Table
 from lake.time.intervals import Span
+from tests.lakes import schema_of
 
 # All but candles.
 CARRY = Selection(data=("funding", "deliveries", "settlements"))
@@ -31,7 +32,7 @@ def carry_truth(universe: Universe, now_ms: int | None = None) -> dict[str, pl.D
     perpetuals = [name for name in names if universe.contracts[name].kind == "perpetual"]
     found: Mapping[str, list[Mapping[str, Any]]] = {
         "raw_funding": [
-            {"instrument": name, "hour_end": _time(row["timestamp"])}
+            {"instrument": name, "hour_end": time_of(row["timestamp"])}
             | {column: row.get(column) for column in _FUNDING}
             for name in perpetuals
             for row in truth.funding(name, 0, (at_ms - MINUTE_MS) // HOUR_MS * HOUR_MS)
@@ -40,13 +41,13 @@ def carry_truth(universe: Universe, now_ms: int | None = None) -> dict[str, pl.D
             {"instrument": name, "month": month.date(), "total": truth.total(name, *_ms(month))}
             for name in perpetuals
             for month in months_in(
-                Span(_time(universe.contracts[name].listed_ms), _time(at_ms - MINUTE_MS))
+                Span(time_of(universe.contracts[name].listed_ms), time_of(at_ms - MINUTE_MS))
             )
-            if month_span(month).end <= _time(at_ms - MINUTE_MS)
+            if month_span(month).end <= time_of(at_ms - MINUTE_MS)
         ],
         "raw_deliveries": list(_deliveries(universe, truth, names, at_ms)),
         "raw_settlements": [
-            {"instrument": name, "settled_at": _time(row["timestamp"])}
+            {"instrument": name, "settled_at": time_of(row["timestamp"])}
             | {column: row[column] for column in _SETTLEMENT}
             for name in names
             for row in truth.settlements(name, _last_settled_ms(at_ms) + MINUTE_MS)
@@ -76,7 +77,7 @@ def _deliveries(
                 row = truth.delivery(index, day)
                 yield {
                     "index_name": index,
-                    "delivered_at": _time(day * DAY_MS + _SETTLED_MS),
+                    "delivered_at": time_of(day * DAY_MS + _SETTLED_MS),
                     "delivery_price": row["delivery_price"],
                 }
 
@@ -88,8 +89,7 @@ def _last_settled_ms(at_ms: int) -> int:
 
 
 def _frame(table: Table, rows: list[Mapping[str, Any]]) -> pl.DataFrame:
-    schema = {name: kind for name, kind in table.polars_schema.items() if name != BATCH}
-    return _sorted(table, pl.DataFrame(rows, schema, orient="row"))
+    return _sorted(table, pl.DataFrame(rows, schema_of(table), orient="row"))
 
 
 def _sorted(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
@@ -101,5 +101,6 @@ def _ms(month: datetime) -> tuple[int, int]:
     return int(start.timestamp()) * 1000, int(end.timestamp()) * 1000
 
 
-def _time(ms: object) -> datetime:
+def time_of(ms: object) -> datetime:
+    """The time that the exchange means by a number."""
     return datetime.fromtimestamp(int(str(ms)) / 1000, UTC)

@@ -22,6 +22,8 @@ from lake.tables import ASKS, RAW_CANDLES
 from tests.lakes import LINEAGE, Row, asked, schema_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# So long after 08:00 a settlement is sent.
+LATE = timedelta(milliseconds=65)
 SINCE = datetime(2020, 1, 30, 10, tzinfo=UTC)
 # Two whole months and a part before them.
 HOURS = 24 * (2 + 29 + 31)
@@ -30,18 +32,27 @@ PERPETUAL, OTHER = "BTC-PERPETUAL", "ETH-PERPETUAL"
 
 def funding(name: str = PERPETUAL, hours: int = HOURS, since: datetime = SINCE) -> list[Row]:
     """Rows of hours one after the other; what they pay is different in each."""
-    paid = [1e-6 * (hour * hour % 17 - 6) for hour in range(hours)]
+    rates = [1e-6 * (hour * hour % 17 - 6) for hour in range(hours)]
     return [
         {
-            "instrument": name,
-            "hour_end": since + hour * HOUR,
-            "index_price": 9000.5 + hour,
+            **paid(since + hour * HOUR, 9000.5 + hour, rates[hour], name),
             "prev_index_price": 8999.5 + hour if hour else None,
-            "interest_1h": paid[hour],
-            "interest_8h": math.fsum(paid[max(0, hour - 7) : hour + 1]),
+            "interest_8h": math.fsum(rates[max(0, hour - 7) : hour + 1]),
         }
         for hour in range(hours)
     ]
+
+
+def paid(end: datetime, index: float, rate: float, name: str = PERPETUAL) -> Row:
+    """A row of one hour, whose sum over eight hours is nothing that it could be."""
+    return {
+        "instrument": name,
+        "hour_end": end,
+        "index_price": index,
+        "prev_index_price": None,
+        "interest_1h": rate,
+        "interest_8h": 99.0,
+    }
 
 
 def totals(hours: Iterable[Row]) -> list[Row]:
@@ -74,7 +85,7 @@ def settlement(name: str, day: datetime, price: float, **others: Any) -> Row:  #
     """A row of an instrument's day, a daily settlement unless said otherwise."""
     return {
         "instrument": name,
-        "settled_at": day.replace(hour=8) + timedelta(milliseconds=33),
+        "settled_at": day.replace(hour=8) + LATE,
         "type": "settlement",
         "position": 1_000_000.0,
         "mark_price": price,

@@ -80,6 +80,13 @@ def server_data() -> Data:
     return partial(copy_data, session.once("server", make_data))
 
 
+@pytest.fixture
+def pg(server_data: Data, tmp_path: Path) -> Path:
+    """The data of a server that is not running yet."""
+    server_data(tmp_path / "pg")
+    return tmp_path / "pg"
+
+
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URI of a real PostgreSQL: an embedded one, or the one of BASISLAKE_TEST_POSTGRES."""

@@ -82,10 +82,10 @@ def never(seconds: float) -> None:
     raise AssertionError(f"asked again after {seconds} s")
 
 
-def failure(url: str, timeout_s: float = PATIENCE_S) -> BasislakeError:
+def failure(url: str) -> BasislakeError:
     """What asking for the clock ends in, which is not asked a second time."""
     with ThreadPoolExecutor(1) as pool, pytest.raises(BasislakeError) as caught:
-        pool.submit(clock_of, url, timeout_s=timeout_s).result(PATIENCE_S)
+        pool.submit(clock_of, url).result(PATIENCE_S)
     assert SECRET not in str(caught.value)
     return caught.value
 

@@ -39,7 +39,6 @@ from transforms.build import build
 
 LINEAGE = {"program": "test"}
 LISTED_AT = datetime.fromisoformat("2020-01-01T00:00:00Z")
-DAY_US = 86_400_000_000
 
 Row = Mapping[str, Any]
 
@@ -95,6 +94,12 @@ def fill(lake: Lake, table: Table, frame: pl.DataFrame) -> None:
         lake.commit(base, added, LINEAGE, counters={name: number})
 
 
+def curate(lake: Lake, table: Table, rows: Sequence[Row]) -> None:
+    """Add rows to a curated table, or replace those of one in one piece, as the next build."""
+    fill(lake, table, pl.DataFrame(rows, schema=table.polars_schema, orient="row"))
+    mark_built(lake)
+
+
 def append(lake: Lake, parts: Mapping[str, Sequence[pl.DataFrame]]) -> int:
     """Commit raw candles as the next batch, each frame a file; return its number. Nobody is said
     to have asked for them.
@@ -125,6 +130,11 @@ def stored(commit: Callable[[], int]) -> int:
 def held(lake: Lake) -> pl.DataFrame:
     """All raw candles."""
     return lake.scan("raw_candles").collect().sort("instrument", "ts")
+
+
+def answer(lake: Lake, query: str) -> list[tuple[Any, ...]]:
+    """The rows that a query finds."""
+    return lake.sql(query).rows()
 
 
 def names(lake: Lake) -> list[str]:

@@ -118,15 +118,8 @@ class Proxy:
             most_files: so many more files of rows may be begun; the next ones are held until this
                 is set again.
         """
-        message = {
-            "delay_s": delay_s,
-            "lost_replies": lost_replies,
-            "lost_commits": lost_commits,
-            "is_away": is_away,
-            "ignores_conditions": ignores_conditions,
-            "most_files": most_files,
-        }
-        assert self._ask(message) == 0
+        # The arguments, by their names.
+        assert self._ask({name: v for name, v in locals().items() if name != "self"}) == 0
 
     @property
     def losses(self) -> int:

@@ -20,6 +20,8 @@ from pathlib import Path
 from tests.processes import wait_until
 
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
+# What the server says when a transaction has ended.
+_READY = (b"Z", b"Z\0\0\0\5I")
 _USER = b"user\0postgres\0database\0postgres\0application_name\0pooled\0\0"
 
 
@@ -61,12 +63,11 @@ def _accepts(port: int) -> bool:
 
 
 class Pooler:
-    """The stand-in."""
+    """The stand-in; it ignores requests to cancel."""
 
     def __init__(self, directory: str) -> None:
         self._path = f"{directory}/.s.PGSQL.5432"
         self._idle: list[_Server] = []
-        self._serving: dict[int, _Server] = {}
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.uri = f"postgresql://postgres@127.0.0.1:{self._listener.getsockname()[1]}/postgres"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -77,59 +78,51 @@ class Pooler:
             server.socket.close()
 
     def _accept(self) -> None:
-        number = 0
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                number += 1
-                threading.Thread(target=self._serve, args=(client, number), daemon=True).start()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _serve(self, client: socket.socket, number: int) -> None:
+    def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError):
-            code, body = _startup(client)
-            while code in (_SSL, _GSS):
+            while (code := _startup(client)) in (_SSL, _GSS):
                 client.sendall(b"N")
-                code, body = _startup(client)
             if code == _CANCEL:
-                (asked,) = struct.unpack("!i", body[:4])
-                if asked in self._serving:
-                    self._serving[asked].cancel(self._path)
                 return
-            server = self._lent(number)
-            self._idle.append(self._serving.pop(number))
-            key = _message(b"K", struct.pack("!ii", number, 0))
-            client.sendall(_message(b"R", bytes(4)) + server.greeting + key + _message(b"Z", b"I"))
-            self._relay(client, number)
+            server = self._lent()
+            self._idle.append(server)
+            key = _message(b"K", bytes(8))
+            client.sendall(_message(b"R", bytes(4)) + server.greeting + key + _READY[1])
+            self._relay(client)
 
-    def _lent(self, number: int) -> "_Server":
-        server = self._idle.pop() if self._idle else _Server(self._path)
-        self._serving[number] = server
-        return server
+    def _lent(self) -> "_Server":
+        return self._idle.pop() if self._idle else _Server(self._path)
 
-    def _relay(self, client: socket.socket, number: int) -> None:
-        """Hand messages to and fro; after each transaction the session is anybody's."""
+    def _relay(self, client: socket.socket) -> None:
+        """Hand messages to and fro; after each transaction the session is anybody's. A client that
+        leaves in a transaction takes the session with it.
+        """
+        server: _Server | None = None
         asked, answered = _Messages(client), _Messages()
         while True:
-            server = self._serving.get(number)
             answered.socket = server.socket if server else None
             sources = [client, *([server.socket] if server else [])]
             for source in select.select(sources, [], [])[0]:
                 if source is client:
                     for kind, message in asked.read():
                         if kind == b"X":
-                            return self._left(number)
-                        (self._serving.get(number) or self._lent(number)).socket.sendall(message)
+                            if server:
+                                server.socket.close()
+                            return
+                        server = server or self._lent()
+                        server.socket.sendall(message)
                 elif server:
-                    for kind, message in answered.read():
-                        client.sendall(message)
-                        if kind == b"Z" and message[-1:] == b"I":
-                            self._idle.append(self._serving.pop(number))
-
-    def _left(self, number: int) -> None:
-        """A client that leaves in a transaction takes the session with it."""
-        if server := self._serving.pop(number, None):
-            server.socket.close()
+                    messages = answered.read()
+                    client.sendall(b"".join(message for _, message in messages))
+                    if messages and messages[-1] == _READY:
+                        self._idle.append(server)
+                        server = None
 
 
 class _Server:
@@ -140,20 +133,12 @@ class _Server:
         self.socket.connect(path)
         body = struct.pack("!i", 196608) + _USER
         self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
-        self.greeting = self._key = b""
+        self.greeting = b""
         messages, kind = _Messages(self.socket), b""
         while kind != b"Z":
             for kind, message in messages.read():
                 if kind == b"S":
                     self.greeting += message
-                if kind == b"K":
-                    self._key = message[5:]
-
-    def cancel(self, path: str) -> None:
-        with socket.socket(socket.AF_UNIX) as asking:
-            asking.connect(path)
-            asking.sendall(struct.pack("!ii", 16, _CANCEL) + self._key)
-            asking.recv(1)
 
 
 class _Messages:
@@ -180,9 +165,11 @@ class _Messages:
         return found
 
 
-def _startup(client: socket.socket) -> tuple[int, bytes]:
+def _startup(client: socket.socket) -> int:
+    """The code that a client begins with."""
     length, code = struct.unpack("!ii", client.recv(8, socket.MSG_WAITALL))
-    return code, client.recv(length - 8, socket.MSG_WAITALL)
+    client.recv(length - 8, socket.MSG_WAITALL)
+    return int(code)
 
 
 def _message(kind: bytes, body: bytes) -> bytes:

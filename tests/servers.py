@@ -31,3 +31,8 @@ def copy_data(data: Path, folder: Path) -> None:
     """Copy them with their owner and rights."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "-a", str(data), str(folder)], check=True)  # noqa: S607
+
+
+def pid_of(folder: Path) -> int:
+    """The process of the server that runs, or ran last, in a folder."""
+    return int((folder / "postmaster.pid").read_text().split()[0])

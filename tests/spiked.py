@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 
 from basislake.simulator.contracts import inverse_contract, milliseconds
 from basislake.simulator.market import candles
 from lake.table import BATCH
+from lake.tables import RAW_CANDLES
 from transforms.spikes import flag_futures, flag_perpetual
 from transforms.validation import validate
 
@@ -23,6 +25,7 @@ EXPIRIES: dict[str, datetime | None] = {
 PERPETUAL, WEEKLY, NEXT, QUARTERLY = EXPIRIES
 PRICES = ("open", "high", "low", "close")
 DAY = 1440
+RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "candles_1m_BTC_pairs.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,25 @@ def market(
         always = list(path or {}) if name == QUARTERLY else []
         raw[name] = thinned(frame, traded_share, seed, always) if is_future else frame
     return Market(raw, EXPIRIES)
+
+
+def recorded() -> Market | None:
+    """The recorded candles, where they are."""
+    if not RECORDED.exists():
+        return None
+    candles = pl.read_parquet(RECORDED).with_columns(pl.lit(1).alias(BATCH))
+    candles = candles.select(RAW_CANDLES.names).sort("instrument", "ts")
+    parts = candles.partition_by("instrument", as_dict=True)
+    raw = {str(name): frame for (name,), frame in parts.items()}
+    return Market(raw, {name: _expiry(name) for name in raw})
+
+
+def _expiry(name: str) -> datetime | None:
+    """08:00 UTC of the date in a future's name."""
+    if name.endswith("PERPETUAL"):
+        return None
+    date = datetime.strptime(name.partition("-")[2].title(), "%d%b%y").replace(tzinfo=UTC)
+    return date + timedelta(hours=8)
 
 
 def eventful(minutes: int) -> dict[str, pl.DataFrame]:

@@ -44,8 +44,7 @@ def candles(count: int, start: int = 0, price: float = 100.0) -> pl.DataFrame:
 @st.composite
 def spans(draw: st.DrawFn) -> list[Span]:
     """Some spans of whole minutes; they may touch, overlap, or be empty."""
-    minutes = st.integers(0, 200)
-    pairs = draw(st.lists(st.tuples(minutes, minutes), max_size=8))
+    pairs = draw(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=8))
     return [span(start, end) for start, end in pairs]
 
 

@@ -6,15 +6,14 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lake import Lake
 from lake import open as open_lake
 from lake.history.difference import COMPARED, Difference, compare, differences
 from lake.tables import CANDLES, RAW_CANDLES
-from tests.lakes import begin
+from tests.lakes import LINEAGE, begin
 from tests.market import basislake
 from tests.staged import Staged
 from tests.strategies import candles
-
-LINEAGE = {"program": "test 1"}
 
 
 def test_the_difference_of_two_batches_is_counted_by_instrument_and_table(staged: Staged) -> None:
@@ -33,7 +32,7 @@ def test_the_difference_of_two_batches_is_counted_by_instrument_and_table(staged
 
 
 def test_the_command_tells_differences_and_says_when_there_are_none(
-    staged: Staged, tmp_path: Path
+    staged: Staged, lake: Lake, tmp_path: Path
 ) -> None:
     at = ("--lake", staged.lake.uri)
     first, last = staged.first.batch, staged.last.batch
@@ -47,9 +46,8 @@ def test_the_command_tells_differences_and_says_when_there_are_none(
     assert shown.out.startswith(f"A is as of batch {first}, B of batch {last}, the newest.\n")
     assert basislake(None, "diff", first, *at, "--json").json["b"] == last
 
-    copy = staged.copy(tmp_path)
-    same = basislake(None, "diff", last, last, *at, "--other", copy.uri)
-    sides = f"A is as of batch {last}, B of batch {last} of {copy.uri}, the newest.\n"
+    same = basislake(None, "diff", last, last, *at, "--other", lake.uri)
+    sides = f"A is as of batch {last}, B of batch {last} of {lake.uri}, the newest.\n"
     none_told = "No difference in raw_candles, candles, basis.\n"
     assert (same.code, same.out) == (0, sides + none_told)
     none = basislake(None, "diff", last, last, *at, "--other", tmp_path / "none")
@@ -67,18 +65,16 @@ def test_a_is_an_argument_or_an_option_and_not_both(staged: Staged) -> None:
 
 
 def test_rows_of_a_batch_that_is_still_being_stored_are_no_difference(
-    staged: Staged, tmp_path: Path
+    staged: Staged, lake: Lake
 ) -> None:
-    lake = staged.copy(tmp_path)
     begin(lake, "BTC-PERPETUAL")
     last = staged.last.batch
     found = basislake(None, "diff", last, "--lake", lake.uri, "--json").json
     assert (found["a"], found["b"], found["differences"]) == (last, last, [])
 
 
-def test_a_changed_row_is_told_as_changed(staged: Staged, tmp_path: Path) -> None:
-    copy = staged.copy(tmp_path)
-    base = copy.snapshot(CANDLES)
+def test_a_changed_row_is_told_as_changed(staged: Staged, lake: Lake) -> None:
+    base = lake.snapshot(CANDLES)
     name = min(base.by_partition())
     rows = base.rows_of(base.of(name)).sort("ts")
     first = pl.int_range(pl.len()) == 0
@@ -87,11 +83,11 @@ def test_a_changed_row_is_told_as_changed(staged: Staged, tmp_path: Path) -> Non
         # Negative zero is another value than zero.
         volume=pl.when(pl.col("volume") == 0).then(-0.0).otherwise("volume"),
     )
-    added = [copy.write(CANDLES, other, name)]
-    copy.commit(base, added, LINEAGE, removing=base.of(name))
+    added = [lake.write(CANDLES, other, name)]
+    lake.commit(base, added, LINEAGE, removing=base.of(name))
     zeros = int((rows["volume"] == 0).sum())
     changed = zeros + (rows["volume"][0] != 0)
-    assert differences(staged.lake, copy) == [Difference(name, "candles", 0, 0, changed)]
+    assert differences(staged.lake, lake) == [Difference(name, "candles", 0, 0, changed)]
 
 
 @given(

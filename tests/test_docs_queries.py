@@ -28,11 +28,6 @@ MAY_BE_EMPTY = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def lake(market_lake: Lake) -> Lake:
-    return market_lake
-
-
 def test_the_page_holds_every_example_and_at_least_a_dozen() -> None:
     assert {name: sql.strip() for name, sql in BLOCKS.items()} == {e.name: e.sql for e in EXAMPLES}
     assert len(BLOCKS) >= 12
@@ -40,22 +35,22 @@ def test_the_page_holds_every_example_and_at_least_a_dozen() -> None:
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_a_query_of_the_page_runs_as_it_stands_and_answers(lake: Lake, name: str) -> None:
-    found = lake.sql(BLOCKS[name])
+def test_a_query_of_the_page_runs_as_it_stands_and_answers(market_lake: Lake, name: str) -> None:
+    found = market_lake.sql(BLOCKS[name])
     assert found.height > 0 or name in MAY_BE_EMPTY
     assert found.width > 1
 
 
-def test_the_guides_checks_find_what_the_lake_holds(lake: Lake) -> None:
-    candles = lake.scan("candles").collect()
+def test_the_guides_checks_find_what_the_lake_holds(market_lake: Lake) -> None:
+    candles = market_lake.scan("candles").collect()
     futures = candles.filter(~pl.col("instrument").str.ends_with("PERPETUAL"))
-    for row in lake.sql(BLOCKS["currencies"]).iter_rows(named=True):
+    for row in market_lake.sql(BLOCKS["currencies"]).iter_rows(named=True):
         own = futures.filter(pl.col("instrument").str.starts_with(row["currency"]))
         assert row["candles"] == own.height
         assert row["instruments"] == own["instrument"].n_unique()
         assert (row["first_ts"], row["last_ts"]) == (own["ts"].min(), own["ts"].max())
     for name in ("long-gaps", "ohlc-violations"):
-        assert lake.sql(BLOCKS[name]).is_empty()
+        assert market_lake.sql(BLOCKS[name]).is_empty()
 
 
 def test_what_failed_is_listed_with_the_reason_and_the_minutes_for_scripts(ailing: Lake) -> None:
@@ -72,26 +67,26 @@ def test_what_failed_is_listed_with_the_reason_and_the_minutes_for_scripts(ailin
     assert set(asks.filter(pl.col("reason").is_not_null())["status"]) == {"failed"}
 
 
-def test_queries_of_a_desk_agree_with_the_rows_they_are_of(lake: Lake) -> None:
-    basis = lake.scan("basis").filter(~pl.col("suspect")).collect()
+def test_queries_of_a_desk_agree_with_the_rows_they_are_of(market_lake: Lake) -> None:
+    basis = market_lake.scan("basis").filter(~pl.col("suspect")).collect()
     traded = basis.filter(pl.col("future_traded"), pl.col("perpetual_traded"))
-    widest = lake.sql(BLOCKS["widest-gaps"]).row(0, named=True)
+    widest = market_lake.sql(BLOCKS["widest-gaps"]).row(0, named=True)
     assert abs(widest["basis_pct"]) == traded["basis_pct"].abs().max()
-    by_days = lake.sql(BLOCKS["basis-by-days-left"])
+    by_days = market_lake.sql(BLOCKS["basis-by-days-left"])
     assert by_days["minutes"].sum() == traded.height
-    most = lake.sql(BLOCKS["most-traded"]).row(0, named=True)
-    own = lake.scan("candles").filter(instrument=most["instrument"]).collect()
+    most = market_lake.sql(BLOCKS["most-traded"]).row(0, named=True)
+    own = market_lake.scan("candles").filter(instrument=most["instrument"]).collect()
     assert most["cost"] == pytest.approx(own["cost"].sum())
-    share = lake.sql(BLOCKS["busiest-hours"]).group_by("coin").agg(pl.sum("cost_pct"))
+    share = market_lake.sql(BLOCKS["busiest-hours"]).group_by("coin").agg(pl.sum("cost_pct"))
     assert share["cost_pct"].to_list() == pytest.approx([100, 100])
-    for roll in lake.sql(BLOCKS["roll-yield"]).iter_rows(named=True):
+    for roll in market_lake.sql(BLOCKS["roll-yield"]).iter_rows(named=True):
         at = basis.filter(ts=roll["ts"])
         front, back = (at.filter(instrument=roll[n])["future_close"][0] for n in ("front", "next"))
         assert roll["roll_pct"] == pytest.approx((back / front - 1) * 100)
 
 
 def test_the_command_lists_the_examples_and_runs_one_by_its_name(
-    lake: Lake, tmp_path: Path
+    market_lake: Lake, tmp_path: Path
 ) -> None:
     listed = basislake(None, "sql", "--examples", "--lake", tmp_path / "none")
     assert listed.code == 0
@@ -102,23 +97,16 @@ def test_the_command_lists_the_examples_and_runs_one_by_its_name(
     assert "FROM term_structure_latest" in shown.out
     as_json = basislake(None, "sql", "--examples", "--json").json
     assert [(e["name"], e["sql"]) for e in as_json] == [(e.name, e.sql) for e in EXAMPLES]
-    done = basislake(None, "sql", "@currencies", "--lake", lake.uri, "--json")
+    done = basislake(None, "sql", "@currencies", "--lake", market_lake.uri, "--json")
     assert [row["currency"] for row in done.json] == ["BTC", "ETH"]
 
 
-def test_an_unknown_example_and_no_query_are_wrong_usage(lake: Lake) -> None:
-    unknown = basislake(None, "sql", "@curves", "--lake", lake.uri)
+def test_an_unknown_example_and_no_query_are_wrong_usage(market_lake: Lake) -> None:
+    unknown = basislake(None, "sql", "@curves", "--lake", market_lake.uri)
     assert unknown.code == 2
     assert "@curve, @forward-rates" in unknown.err
-    nothing = basislake(None, "sql", "--lake", lake.uri)
+    nothing = basislake(None, "sql", "--lake", market_lake.uri)
     assert (nothing.code, "--examples" in nothing.err) == (2, True)
-
-
-def test_a_shell_completes_the_names_of_the_examples() -> None:
-    asked = {"COMP_WORDS": "basislake sql @c", "COMP_CWORD": "2"}
-    done = basislake(None, env={**os.environ, **asked, "_BASISLAKE_COMPLETE": "bash_complete"})
-    names = [line.removeprefix("plain,") for line in done.out.split()]
-    assert names == [f"@{e.name}" for e in EXAMPLES if e.name.startswith("c")], done.err
 
 
 QUERY = """
@@ -132,14 +120,14 @@ OTHERS = ("e.ndjson", "f.jsonl", "g.csv.GZ", "h.tsv", "i.arrow", "j.feather", "k
 
 
 @pytest.mark.slow
-def test_the_same_rows_come_in_every_format(lake: Lake, tmp_path: Path) -> None:
-    expected = lake.sql(QUERY)
+def test_the_same_rows_come_in_every_format(market_lake: Lake, tmp_path: Path) -> None:
+    expected = market_lake.sql(QUERY)
     assert expected.schema["sums"] == pl.Int64
     for name in ("a.json", "b.csv", "c.parquet", "D.CSV", *OTHERS):
-        done = basislake(None, "sql", QUERY, "--lake", lake.uri, "--output", tmp_path / name)
+        done = basislake(None, "sql", QUERY, "--lake", market_lake.uri, "--output", tmp_path / name)
         assert (done.code, done.out) == (0, ""), done.err
     rows = json.loads((tmp_path / "a.json").read_text())
-    printed = basislake(None, "sql", QUERY, "--lake", lake.uri, "--format", "json").json
+    printed = basislake(None, "sql", QUERY, "--lake", market_lake.uri, "--format", "json").json
     assert rows == printed
     assert [row["sums"] for row in rows] == expected["n"].to_list()
     assert rows[0]["first"] == expected["first"][0].strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -156,20 +144,20 @@ def test_the_same_rows_come_in_every_format(lake: Lake, tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / "g.csv.GZ").read_bytes()).decode() == text
     tabs = csv.reader((tmp_path / "h.tsv").read_text().splitlines(), delimiter="\t")
     assert list(tabs) == list(csv.reader(text.splitlines()))
-    assert basislake(None, "sql", QUERY, "--lake", lake.uri, "--format", "csv").out == text
+    assert basislake(None, "sql", QUERY, "--lake", market_lake.uri, "--format", "csv").out == text
     cells = list(csv.DictReader(text.splitlines()))
     assert [row["instrument"] for row in cells] == expected["instrument"].to_list()
     assert (cells[0]["traded"], cells[0]["nothing"]) == ("[false,true]", "")
-    shown = basislake(None, "sql", QUERY, "--lake", lake.uri).out.splitlines()
+    shown = basislake(None, "sql", QUERY, "--lake", market_lake.uri).out.splitlines()
     assert shown[0] == f"{expected.height} rows"
     assert shown[1].split() == expected.columns
 
 
 def test_a_named_format_goes_before_the_files_name_and_a_table_into_no_file(
-    lake: Lake, tmp_path: Path
+    market_lake: Lake, tmp_path: Path
 ) -> None:
     path = tmp_path / "rows.csv"
-    options = ["sql", "SELECT 1 AS a", "--lake", lake.uri, "--output", path, "--format"]
+    options = ["sql", "SELECT 1 AS a", "--lake", market_lake.uri, "--output", path, "--format"]
     assert basislake(None, *options, "json").code == 0
     assert json.loads(path.read_text()) == [{"a": 1}]
     refused = basislake(None, *options, "table")
@@ -188,20 +176,20 @@ def test_a_named_format_goes_before_the_files_name_and_a_table_into_no_file(
     ],
 )
 def test_a_name_that_no_format_has_is_refused_before_the_query_runs(
-    lake: Lake, tmp_path: Path, name: str, format_: str | None, message: str
+    market_lake: Lake, tmp_path: Path, name: str, format_: str | None, message: str
 ) -> None:
     given = ("--format", format_) if format_ else ()
     path = tmp_path / name
-    done = basislake(None, "sql", "nonsense", "--lake", lake.uri, "--output", path, *given)
+    done = basislake(None, "sql", "nonsense", "--lake", market_lake.uri, "--output", path, *given)
     assert (done.code, message in done.err) == (2, True), done.err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_answer_has_its_columns_in_every_format(lake: Lake, tmp_path: Path) -> None:
+def test_an_empty_answer_has_its_columns_in_every_format(market_lake: Lake, tmp_path: Path) -> None:
     query = "SELECT ts, close FROM candles WHERE false"
     for ending in ("csv", "json", "parquet"):
         path = tmp_path / f"none.{ending}"
-        assert basislake(None, "sql", query, "--lake", lake.uri, "--output", path).code == 0
+        assert basislake(None, "sql", query, "--lake", market_lake.uri, "--output", path).code == 0
     assert (tmp_path / "none.csv").read_text() == "ts,close\n"
     assert json.loads((tmp_path / "none.json").read_text()) == []
     assert pl.read_parquet(tmp_path / "none.parquet").columns == ["ts", "close"]
@@ -210,12 +198,14 @@ def test_an_empty_answer_has_its_columns_in_every_format(lake: Lake, tmp_path: P
 @pytest.mark.slow
 @pytest.mark.parametrize("format_", ["csv", "json", "ndjson", "parquet", "arrow"])
 def test_an_output_that_cannot_be_finished_leaves_the_file_as_it_was(
-    lake: Lake, tmp_path: Path, format_: str
+    market_lake: Lake, tmp_path: Path, format_: str
 ) -> None:
     path = tmp_path / "mine"
     path.write_text("precious")
     query = "SELECT * FROM candles LIMIT 20_000"
-    written = command(None, "sql", query, "--lake", lake.uri, "--output", path, "--format", format_)
+    written = command(
+        None, "sql", query, "--lake", market_lake.uri, "--output", path, "--format", format_
+    )
     # No file may grow past some kilobytes.
     done = finished("/bin/sh", "-c", f"ulimit -f 16; exec {shlex.join(written)}")
     assert done.code == 2, done
@@ -230,12 +220,12 @@ def test_an_output_that_cannot_be_finished_leaves_the_file_as_it_was(
 @pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
 @pytest.mark.parametrize("kind", ["fifo", "stdout", "stdout in a file"])
 def test_an_output_may_be_a_pipe_or_what_is_open_already(
-    lake: Lake, tmp_path: Path, format_: str, kind: str
+    market_lake: Lake, tmp_path: Path, format_: str, kind: str
 ) -> None:
     usual = tmp_path / "usual"
     # More than a pipe holds.
     query = "SELECT * FROM candles ORDER BY ALL LIMIT 20_000"
-    options = ("sql", query, "--lake", lake.uri, "--format", format_, "--output")
+    options = ("sql", query, "--lake", market_lake.uri, "--format", format_, "--output")
     assert basislake(None, *options, usual).code == 0
     got = tmp_path / "got"
     if kind == "fifo":
@@ -256,7 +246,7 @@ def test_an_output_may_be_a_pipe_or_what_is_open_already(
 
 
 @pytest.mark.parametrize("value", ["interval '1 hour'", "170141183460469231731687303715884105727"])
-def test_what_cannot_be_shown_is_told_without_a_traceback(lake: Lake, value: str) -> None:
-    done = basislake(None, "sql", f"SELECT {value} AS a", "--lake", lake.uri)
+def test_what_cannot_be_shown_is_told_without_a_traceback(market_lake: Lake, value: str) -> None:
+    done = basislake(None, "sql", f"SELECT {value} AS a", "--lake", market_lake.uri)
     assert "Traceback" not in done.err
     assert done.code in (0, 2)

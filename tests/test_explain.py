@@ -5,7 +5,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -253,16 +252,6 @@ def test_while_a_build_goes_on_a_number_is_explained_from_one_state(
     before = explain(lake, row["instrument"], row["ts"])
     found = explain(Rebuilt(lake), row["instrument"], row["ts"])
     assert found == before
-
-
-def test_rows_that_another_program_rewrote_are_explained_as_before(
-    staged: Staged, tmp_path: Path
-) -> None:
-    copy = staged.copy(tmp_path)
-    ts = staged.last.content["candles"].filter(instrument=PERPETUAL)["ts"][7]
-    before = explain(copy, PERPETUAL, ts)
-    DeltaTable(f"{copy.uri}/raw_candles").optimize.compact()
-    assert explain(copy, PERPETUAL, ts) == before
 
 
 def test_of_a_perpetual_the_candle_is_explained(staged: Staged) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,14 +15,13 @@ from lake import Lake
 from lake import open as open_lake
 from lake.batches import newest_batch
 from lake.history.fingerprint import Fingerprint, fingerprint
-from lake.tables import CONTENT, INSTRUMENTS, RAW_CANDLES, TABLES
-from tests.lakes import append, lake_of
+from lake.tables import CONTENT, INSTRUMENTS, TABLES
+from tests.lakes import LINEAGE, append, lake_of
 from tests.market import basislake, fetch
 from tests.profiles import examples
 from tests.staged import UNIVERSE, Staged, built
 from tests.strategies import CELLS, candles, instruments
 
-LINEAGE = {"program": "test 1"}
 FEW = examples(4)
 
 
@@ -94,17 +92,6 @@ def test_an_empty_table_counts_as_much_as_one_that_is_not_there(tmp_path: Path) 
     assert fingerprint(lake, 1) == before
 
 
-def test_files_rewritten_by_another_program_change_nothing(staged: Staged, tmp_path: Path) -> None:
-    lake = staged.copy(tmp_path)
-    before = fingerprint(lake, 2)
-    files = len(lake.snapshot(RAW_CANDLES).files)
-    for name in ("raw_candles", "candles"):
-        DeltaTable(f"{lake.uri}/{name}").optimize.compact()
-    assert len(lake.snapshot(RAW_CANDLES).files) < files
-    assert fingerprint(lake, 2) == before
-    assert fingerprint(lake, 2, verify=True) == before
-
-
 @pytest.mark.slow
 def test_builds_by_one_thread_and_by_four_in_other_folders_give_the_same_content(
     staged: Staged, tmp_path: Path
@@ -117,17 +104,6 @@ def test_builds_by_one_thread_and_by_four_in_other_folders_give_the_same_content
     done = basislake(None, "build", "--lake", copy.uri, "--full", "--threads", 3, "--json")
     assert done.code == 0, done.err
     assert fingerprint(copy, 2) == expected
-
-
-def test_a_build_as_of_an_old_batch_has_the_fingerprint_of_then(
-    staged: Staged, tmp_path: Path
-) -> None:
-    then = open_lake(staged.lake.uri, as_of=staged.first.batch)
-    copy = staged.copy(tmp_path)
-    built(copy, as_of=staged.first.batch)
-    travelled = open_lake(copy.uri, as_of=staged.first.batch)
-    assert fingerprint(travelled, 2) == fingerprint(then, 2)
-    assert fingerprint(travelled, 2).lake != fingerprint(staged.lake, 2).lake
 
 
 @pytest.mark.slow
@@ -143,7 +119,7 @@ def test_backfills_by_other_threads_and_in_other_steps_give_the_same_content(
 
 
 def test_the_command_prints_a_line_for_each_table_and_one_for_the_lake(
-    staged: Staged, tmp_path: Path
+    staged: Staged, lake: Lake
 ) -> None:
     expected = fingerprint(staged.lake, 1)
     done = basislake(None, "fingerprint", "--lake", staged.lake.uri)
@@ -151,8 +127,7 @@ def test_the_command_prints_a_line_for_each_table_and_one_for_the_lake(
     lines = [f"{expected.tables[table.name]}  {table.name}" for table in CONTENT]
     assert done.out.splitlines() == [*lines, f"{expected.lake}  lake"]
 
-    copy = staged.copy(tmp_path)
-    found = basislake(None, "fingerprint", "--lake", copy.uri, "--verify", "--json")
+    found = basislake(None, "fingerprint", "--lake", lake.uri, "--verify", "--json")
     assert found.code == 0, found.err
     assert found.out == basislake(None, "fingerprint", "--lake", staged.lake.uri, "--json").out
     assert found.json["lake"] == expected.lake
@@ -160,24 +135,23 @@ def test_the_command_prints_a_line_for_each_table_and_one_for_the_lake(
 
 
 def test_a_file_whose_rows_were_changed_and_one_that_is_absent_are_named(
-    staged: Staged, tmp_path: Path
+    staged: Staged, lake: Lake
 ) -> None:
-    copy = staged.copy(tmp_path)
-    changed, absent = (copy.snapshot(TABLES[name]).files[0] for name in ("basis", "candles"))
-    path = Path(copy.uri) / "basis" / changed.path
+    changed, absent = (lake.snapshot(TABLES[name]).files[0] for name in ("basis", "candles"))
+    path = Path(lake.uri) / "basis" / changed.path
     pl.read_parquet(path, hive_partitioning=False).with_columns(
         basis=pl.col("basis") + 1
     ).write_parquet(path)
-    (Path(copy.uri) / "candles" / absent.path).unlink()
+    (Path(lake.uri) / "candles" / absent.path).unlink()
     names = [f"candles/{absent.path}", f"basis/{changed.path}"]
-    found = basislake(None, "fingerprint", "--lake", copy.uri, "--verify", "--json")
+    found = basislake(None, "fingerprint", "--lake", lake.uri, "--verify", "--json")
     assert found.code == 1
     assert sorted(found.json["damaged"]) == sorted(names)
     honest = basislake(None, "fingerprint", "--lake", staged.lake.uri, "--json").json
     assert honest["damaged"] == []
     text = found.json["tables"]
     assert {n for n in text if text[n] != honest["tables"][n]} == {"basis", "candles"}
-    shown = basislake(None, "fingerprint", "--lake", copy.uri, "--verify")
+    shown = basislake(None, "fingerprint", "--lake", lake.uri, "--verify")
     assert shown.code == 1
     assert shown.out.splitlines()[-1] == f"{found.json['lake']}  lake"
     for run in (found, shown):

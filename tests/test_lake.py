@@ -89,15 +89,9 @@ def test_a_version_that_is_not_there_is_a_lake_error(at: Lake, version: int) -> 
         at.snapshot(RAW_CANDLES, version)
 
 
-def test_a_broken_file_and_an_unknown_table_are_lake_errors(at: Lake) -> None:
+def test_an_unknown_table_is_a_lake_error(at: Lake) -> None:
     with pytest.raises(LakeError, match="There is no table 'trades'"):
         at.scan("trades")
-    at.replace(at.snapshot(INSTRUMENTS), instruments("A"), LINEAGE)
-    for path in Path(at.uri).rglob("*.parquet"):
-        path.write_bytes(b"no parquet")
-    for read in (lambda: at.read(INSTRUMENTS), at.duckdb):
-        with pytest.raises(LakeError):
-            read()
 
 
 def test_a_table_of_an_earlier_layout_is_refused_and_left_alone(at: Lake) -> None:

@@ -30,14 +30,13 @@ from lake.tables import (
     RECORDS,
     TABLES,
 )
-from tests.lakes import append, ask, lake_of
+from tests.lakes import LINEAGE, append, ask, lake_of
 from tests.market import basislake
 from tests.staged import CURATED_NAMES, TOLD, Stage, Staged, built, content, is_same
 from tests.strategies import T0, candles
 from transforms.build import SETTINGS
 from transforms.rules_hash import rules_hash
 
-LINEAGE = {"program": "test 1"}
 FETCHED = ["instruments", "raw_candles", "coverage"]
 
 
@@ -59,6 +58,8 @@ def test_a_lake_opened_as_of_a_batch_holds_what_it_held_then(staged: Staged, sta
     found = open_lake(staged.lake.uri, as_of=then.batch)
     assert found.as_of == then.batch
     assert is_same(content(found), then.content)
+    build = past(staged.lake, then.batch).build()
+    assert (build or {})["batch"] == then.batch
     for table in ("raw_candles", "candles", "basis", "coverage"):
         counted = found.sql(f"SELECT count(*) AS n FROM {table}")["n"][0]
         assert counted == then.content[table].height
@@ -66,25 +67,9 @@ def test_a_lake_opened_as_of_a_batch_holds_what_it_held_then(staged: Staged, sta
     assert is_same(content(open_lake(staged.lake.uri, version=then.batch)), then.content)
 
 
-@pytest.mark.parametrize("stage", ["first", "last"])
-def test_the_build_of_a_batch_is_known_as_of_it(staged: Staged, stage: str) -> None:
-    then: Stage = getattr(staged, stage)
-    build = past(staged.lake, then.batch).build()
-    assert build is not None
-    assert build["batch"] == then.batch
-
-
-def test_the_build_of_rows_built_for_a_command_is_their_own(staged: Staged) -> None:
-    with opened(staged.lake, staged.unbuilt.batch) as found:
-        build = found.build()
-    assert build is not None
-    assert build["batch"] == staged.unbuilt.batch
-
-
 def test_where_the_newest_build_was_taken_back_the_one_before_is_read(
-    staged: Staged, tmp_path: Path
+    staged: Staged, lake: Lake
 ) -> None:
-    lake = staged.copy(tmp_path)
     builds = DeltaTable(f"{lake.uri}/{BUILDS.name}")
     builds.restore(builds.version() - 1)
     assert is_same(content(lake), staged.first.content, CURATED_NAMES)
@@ -265,6 +250,7 @@ def test_the_command_reads_as_of_a_batch_what_is_stored_and_makes_the_rest_again
 def test_curated_rows_made_again_are_those_of_a_build_of_then(staged: Staged, lake: Lake) -> None:
     with opened(staged.lake, staged.unbuilt.batch) as made:
         found, printed = content(made), fingerprint(made, 2)
+        assert (made.build() or {})["batch"] == staged.unbuilt.batch
     built(lake, as_of=staged.unbuilt.batch)
     assert is_same(found, content(past(lake, staged.unbuilt.batch)))
     assert fingerprint(past(lake, staged.unbuilt.batch), 2) == printed

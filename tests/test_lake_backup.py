@@ -21,7 +21,7 @@ from lake.errors import ConflictError, GoneError, LakeError, UsageError
 from lake.history.as_of import past
 from lake.history.fingerprint import fingerprint
 from lake.maintenance.maintain import maintain
-from lake.tables import COVERAGE, CURATED, INSTRUMENTS, RAW, RAW_CANDLES, TABLES
+from lake.tables import COVERAGE, CURATED, RAW, RAW_CANDLES, TABLES
 from tests.gates import Gate
 from tests.lakes import LINEAGE, begin, instrument, lake_of, names, record
 from tests.market import backup, basislake, command, ideal_calls, rows, small_market
@@ -216,17 +216,14 @@ def test_a_backup_beside_a_running_backfill_is_a_lake_as_it_was_at_a_moment(
         while process.poll() is None:
             assert copy(lake, at, PROGRAM, 2).is_equal
             counts.add(at.snapshot(RAW_CANDLES).rows)
-            assert _claimed(at) <= max(counts)
+            claimed = at.read(COVERAGE).filter(IS_CANDLES, status="present")["minutes"].sum()
+            assert claimed <= max(counts)
             first.open()
             if len(counts) > 1:
                 last.open()
         assert ended(process).code == 0
     assert copy(lake, at, PROGRAM, 2).is_equal
     assert is_same(content(at), content(lake))
-
-
-def _claimed(at: Lake) -> int:
-    return int(at.read(COVERAGE).filter(IS_CANDLES, status="present")["minutes"].sum())
 
 
 @pytest.fixture
@@ -295,9 +292,7 @@ def test_what_is_no_lake_is_not_copied(lake: Lake, tmp_path: Path) -> None:
     done = basislake(None, "backup", f"{lake.uri}/copy", "--lake", lake.uri)
     assert (done.code, "Choose a place outside the lake" in done.err) == (2, True)
     assert not (tmp_path / "absent").exists()
-    assert rows(lake, "raw_candles").height == lake.snapshot(RAW_CANDLES).rows
-    assert lake.snapshot(INSTRUMENTS).rows > 0
-    assert newest_batch(lake) > 0
+    assert rows(lake, "raw_candles").height == lake.snapshot(RAW_CANDLES).rows > 0
 
 
 @pytest.mark.slow
@@ -307,7 +302,7 @@ def test_what_is_no_lake_is_not_copied(lake: Lake, tmp_path: Path) -> None:
 def test_a_backup_beside_a_build_is_the_lake_as_it_was_when_it_began(
     lake: Lake, tmp_path: Path, moment: str
 ) -> None:
-    at, before, text = open_lake(str(tmp_path / "backup")), content(lake), list[int]()
+    at, before, overtaken = open_lake(str(tmp_path / "backup")), content(lake), list[int]()
     is_now: dict[str, Callable[[int, int], bool]] = {
         "at its first file": lambda copied, _total: copied == 1,
         "after the raw candles": lambda *_: at.snapshot(RAW_CANDLES).version is not None,
@@ -315,12 +310,12 @@ def test_a_backup_beside_a_build_is_the_lake_as_it_was_when_it_began(
     }
 
     def overtake(copied: int, total: int) -> None:
-        if is_now[moment](copied, total) and len(text) < total:
+        if is_now[moment](copied, total) and not overtaken:
             built(lake, full=True)
-            text.extend([total] * total)
+            overtaken.append(copied)
 
     assert copy(lake, at, PROGRAM, 2, overtake).is_equal
-    assert text
+    assert overtaken
     assert is_same(content(at), before)
     assert copy(lake, at, PROGRAM, 2).is_equal
     assert layout(at) == layout(lake)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from lake import Lake
 from lake.query import duck
+from tests.carrying import LATE, paid, settlement
 from tests.lakes import Row, candle, instrument, lake_of
 from tests.profiles import examples
 
@@ -89,13 +90,7 @@ class Market:
 
     def funding(self) -> list[Row]:
         """Rows of `funding`."""
-        return [
-            {
-                "instrument": PERPETUAL, "hour_end": at, "index_price": self.index[at],
-                "prev_index_price": None, "interest_1h": rate, "interest_8h": 99.0,
-            }
-            for at, rate in self.paid.items()
-        ]  # fmt: skip
+        return [paid(at, self.index[at], rate) for at, rate in self.paid.items()]
 
     def deliveries(self) -> list[Row]:
         """Rows of `deliveries`."""
@@ -106,13 +101,8 @@ class Market:
 
     def settlements(self) -> list[Row]:
         """Rows of `settlements`."""
-        return [
-            {
-                "instrument": name, "settled_at": at + timedelta(milliseconds=65),
-                "type": "settlement", "position": position, "mark_price": 1.0, "index_price": 1.0,
-            }
-            for (name, at), position in self.settled.items()
-        ]  # fmt: skip
+        held = self.settled.items()
+        return [settlement(name, at, 1.0, position=position) for (name, at), position in held]
 
     def realised(self) -> Iterator[tuple[Any, ...]]:
         """The rows of `realised_carry`, one by one."""
@@ -129,8 +119,8 @@ class Market:
                 delivery = self.delivered.get(expiry.replace(hour=8))
                 last = self.closes.get((PERPETUAL, expiry))
                 count = (expiry - entry) // HOUR
-                paid = [self.paid.get(entry + (n + 1) * HOUR) for n in range(count)]
-                funding = None if None in paid else math.fsum(filter(None, paid)) * 100
+                rates = [self.paid.get(entry + (n + 1) * HOUR) for n in range(count)]
+                funding = None if None in rates else math.fsum(filter(None, rates)) * 100
                 prices = (future, delivery, last, perpetual)
                 locked = future and perpetual and (future - perpetual) / perpetual * 100
                 gross = None
@@ -254,7 +244,7 @@ def check_moment(row: Row, market: Market, minute: datetime) -> None:
     open_interest = [
         position
         for (of, at), position in market.settled.items()
-        if of == row["instrument"] and ended - DAY < at + timedelta(milliseconds=65) <= ended
+        if of == row["instrument"] and ended - DAY < at + LATE <= ended
     ]
     assert row["open_interest"] == (open_interest[-1] if open_interest else None)
 

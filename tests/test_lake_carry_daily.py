@@ -1,28 +1,17 @@
 """Views of carry by the day: trailing funding, open interest, and the basis weighted by them."""
 
 import tempfile
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lake import Lake
+from tests.carrying import paid, settlement
 from tests.lakes import Row, basis_row, candle, instrument, lake_of
 from tests.profiles import examples
-
-DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-# The market begins in one month and ends in the next.
-START = datetime(2024, 1, 30, 8, tzinfo=UTC)
-END = START + 5 * DAY
-PERPETUAL = "BTC-PERPETUAL"
-
-
-def close_to(value: float | None) -> Any:  # noqa: ANN401  (what a number is compared with)
-    return None if value is None else pytest.approx(value, rel=1e-11, abs=1e-12)
-
+from tests.test_lake_carry import DAY, END, HOUR, MINUTE, PERPETUAL, START, close_to
 
 # Where the funding of 30 days is stored, each hour of a week paid 2e-6 and each before it 1e-6.
 WEEK, RATE = 7 * 24, 1e-6
@@ -51,24 +40,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Lake:
             basis_row(name, END - MINUTE, expiries[name], closes[name] - 100) for name in expiries
         ],
         funding=[
-            {
-                "instrument": PERPETUAL, "hour_end": END - n * HOUR, "index_price": 100.0,
-                "prev_index_price": 100.0, "interest_1h": RATE * (2 if n < WEEK else 1),
-                "interest_8h": 99.0,
-            }
-            for n in range(30 * 24)
+            paid(END - n * HOUR, 100.0, RATE * (2 if n < WEEK else 1)) for n in range(30 * 24)
         ],
         settlements=[
-            {
-                "instrument": name, "settled_at": END + timedelta(milliseconds=65) - n * DAY,
-                "type": type_, "position": position, "mark_price": 1.0, "index_price": 1.0,
-            }
-            for n, name, type_, position in (
-                (0, "BTC-NEAR", "settlement", 25.0), (0, "BTC-FAR", "settlement", 75.0),
-                (1, "BTC-FAR", "settlement", 7.0), (0, "BTC-OLD", "delivery", 99.0),
-            )
+            settlement("BTC-NEAR", END, 1.0, position=25.0),
+            settlement("BTC-FAR", END, 1.0, position=75.0),
+            settlement("BTC-FAR", END - DAY, 1.0, position=7.0),
+            settlement("BTC-OLD", END, 1.0, position=99.0, type="delivery"),
         ],
-    )  # fmt: skip
+    )
 
 
 def test_trailing_funding_is_annualised_and_taken_from_the_basis(whole: Lake) -> None:
@@ -146,11 +126,7 @@ def test_weights_of_the_basis_of_a_day_sum_to_one(
                 quoted = basis_row(name, at - MINUTE, expiry, 1.0, annualised_pct=rate + more)
                 rows["basis"].append(quoted)
                 rows["candles"].append(candle(name, at - HOUR, 1.0, cost=cost))
-                rows["settlements"].append({
-                    "instrument": name, "settled_at": at + timedelta(milliseconds=65),
-                    "type": "settlement", "position": position, "mark_price": 1.0,
-                    "index_price": 1.0,
-                })  # fmt: skip
+                rows["settlements"].append(settlement(name, at, 1.0, position=position))
     means = ("by_open_interest_pct", "by_cost_pct", "equally_pct")
     with tempfile.TemporaryDirectory() as folder:
         found = lake_of(Path(folder), **rows).sql("FROM weighted_basis_daily(7)").to_dicts()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lake import Lake
+from tests.carrying import PERPETUAL, paid, settlement
 from tests.lakes import Row, basis_row, candle, instrument, lake_of
 
 CARRY = Path(__file__).parents[2] / "shared" / "recordings" / "carry"
@@ -24,7 +25,6 @@ CONTRACTS = {
 RECORDED_MS = 1789939036004
 DAY = datetime(2026, 9, 21, 8, tzinfo=UTC)
 LAST = DAY - timedelta(minutes=1)
-PERPETUAL = "BTC-PERPETUAL"
 
 pytestmark = pytest.mark.skipif(
     not CARRY.exists(), reason="the recordings are not kept in this repository"
@@ -62,13 +62,11 @@ def lake_with(folder: Path, curve: dict[str, Row]) -> Lake:
     known = [instrument(name, DAY + left[name]) for name in left]
     percent = {name: (curve[name]["mark_price"] / INDEX - 1) * 100 for name in left}
     days = {name: left[name] / timedelta(days=1) for name in left}
-    hour = {"instrument": PERPETUAL, "hour_end": DAY, "index_price": INDEX}
-    rates = {"prev_index_price": INDEX, "interest_1h": 0.0, "interest_8h": 0.0}
     return lake_of(
         folder,
         instruments=[instrument(PERPETUAL), *known],
         candles=[candle(name, LAST, row["mark_price"]) for name, row in curve.items()],
-        funding=[{**hour, **rates}],
+        funding=[paid(DAY, INDEX, 0.0)],
         basis=[
             basis_row(
                 name, LAST, DAY, percent[name], days_to_expiry=days[name],
@@ -77,11 +75,7 @@ def lake_with(folder: Path, curve: dict[str, Row]) -> Lake:
             for name in left
         ],
         settlements=[
-            {
-                "instrument": name, "settled_at": DAY + timedelta(milliseconds=65),
-                "type": "settlement", "position": float(row["open_interest"]),
-                "mark_price": row["mark_price"], "index_price": INDEX,
-            }
+            settlement(name, DAY, INDEX, position=float(row["open_interest"]))
             for name, row in curve.items()
         ],
     )  # fmt: skip

@@ -13,16 +13,16 @@ from lake import Lake
 from lake import open as open_lake
 from lake.batches import commit_batch
 from lake.errors import ConflictError
-from lake.tables import INSTRUMENTS, RAW_CANDLES, TABLES
+from lake.tables import INSTRUMENTS, RAW_CANDLES
 from tests.lakes import append_to, held, names, stored
 from tests.strategies import batch, candles, instruments, minute, raw, written
 
 LINEAGE = {"program": "test 1", "made_from": {"instruments": 3}}
 
 
-def view(at: Lake, name: str) -> pl.DataFrame:
-    rows = at.duckdb().execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
-    return pl.DataFrame(rows, schema=TABLES[name].polars_schema, orient="row")
+def view(at: Lake) -> pl.DataFrame:
+    rows = at.duckdb().execute("SELECT * FROM raw_candles ORDER BY ALL").fetchall()
+    return pl.DataFrame(rows, schema=RAW_CANDLES.polars_schema, orient="row")
 
 
 def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> None:
@@ -36,7 +36,7 @@ def test_committed_rows_are_read_back_exactly_with_their_partition(at: Lake) -> 
     assert held(at).equals(pl.concat(expected))
     one = at.scan("raw_candles").filter(instrument="BTC-PERPETUAL").collect()
     assert one.equals(expected[1])
-    assert view(at, "raw_candles").equals(held(at))
+    assert view(at).equals(held(at))
 
 
 def test_a_written_file_shows_nowhere_before_its_commit(at: Lake) -> None:
@@ -54,17 +54,9 @@ def test_replaced_files_show_nowhere_but_in_the_older_version(at: Lake) -> None:
     at.commit(base, [fresh], LINEAGE, removing=base.of("A"))
     expected = [raw("A", batch(candles(1, start=9))), raw("B", batch(candles(3), 2))]
     assert held(at).equals(pl.concat(expected))
-    assert view(at, "raw_candles").equals(pl.concat(expected))
+    assert view(at).equals(pl.concat(expected))
     old = at.snapshot(RAW_CANDLES, base.version)
     assert old.scan().collect().height == base.scan().collect().height == 7
-
-
-def test_a_partition_can_be_removed_whole(at: Lake) -> None:
-    append_to(at, "A", candles(4))
-    append_to(at, "B", candles(1))
-    base = at.snapshot(RAW_CANDLES)
-    at.commit(base, [], LINEAGE, removing=base.of("A"))
-    assert held(at)["instrument"].to_list() == ["B"]
 
 
 def test_a_file_is_known_by_its_rows_range_batches_and_digest(at: Lake) -> None:
@@ -167,15 +159,6 @@ def test_only_a_counter_that_changes_is_worth_a_commit(at: Lake) -> None:
     assert replace({}) == 2
     assert replace({"A": 0}) == 3
     assert names(at) == ["A", "B"]
-
-
-def test_a_commit_sets_several_counters_at_once(at: Lake) -> None:
-    for number in range(1, 4):
-        base = at.snapshot(RAW_CANDLES)
-        added = [written(at, "A", candles(1, start=number))]
-        at.commit(base, added, LINEAGE, counters={"A": number, "B": 10 * number})
-        now = at.snapshot(RAW_CANDLES)
-        assert (now.counter("A"), now.counter("B")) == (number, 10 * number)
 
 
 @pytest.mark.slow

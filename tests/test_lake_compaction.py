@@ -1,10 +1,8 @@
 """Which small files are merged, and that only their number changes."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,11 +22,10 @@ from lake.state import State
 from lake.table import BATCH, Table
 from lake.tables import BASIS, BUILDS, CANDLES, CURATED, PERIODS, RAW_CANDLES
 from lake.time.intervals import MINUTE, Span
-from tests.lakes import LINEAGE, append, ask
+from tests.lakes import LINEAGE, append_to, ask
 from tests.market import basislake
 from tests.staged import CURATED_NAMES, Staged, built, content, is_same
-
-T0 = datetime(2024, 1, 1, tzinfo=UTC)
+from tests.strategies import T0, candles
 
 
 def file(rows: int, start: int) -> DataFile:
@@ -76,12 +73,12 @@ def test_rows_keep_their_batches_and_every_minute_however_often_they_are_compact
 ) -> None:
     at = open_lake(str(tmp_path))
     for start in (0, 1, 0):
-        number = _append(at, "A", start)
+        number = append_to(at, "A", candles(1, start))
     ask(at, number, ("A", T0, T0 + 2 * MINUTE, "present"))
     compact(at, PROGRAM)
     before = at.read(RAW_CANDLES)
     for start in (2, 1, 3):
-        _append(at, "A", start)
+        append_to(at, "A", candles(1, start))
     compact(at, PROGRAM)
     (left,) = at.snapshot(RAW_CANDLES).files
     assert left.batches == (1, 6)
@@ -94,12 +91,11 @@ def test_rows_keep_their_batches_and_every_minute_however_often_they_are_compact
 
 @pytest.mark.slow
 def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
-    staged: Staged, tmp_path: Path
+    staged: Staged, lake: Lake
 ) -> None:
-    lake = staged.copy(tmp_path)
     newest, before = newest_batch(lake), fingerprint(lake, 2)
     files = len(lake.snapshot(RAW_CANDLES).files)
-    done = basislake(None, "maintain", "--lake", tmp_path / "copy", "--json")
+    done = basislake(None, "maintain", "--lake", lake.uri, "--json")
     assert done.code == 0, done.err
     text = done.json["compacted"]
     left = lake.snapshot(RAW_CANDLES)
@@ -111,7 +107,7 @@ def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
 
     # No build is due, and none makes anything again.
     assert newest_batch(lake) == newest
-    status = basislake(None, "status", "--lake", tmp_path / "copy", "--json").json
+    status = basislake(None, "status", "--lake", lake.uri, "--json").json
     assert status["behind"] == []
     versions = [lake.snapshot(table).version for table in CURATED]
     assert (built(lake).rebuilt, built(lake).raw_version) == (0, newest)
@@ -123,7 +119,7 @@ def test_compacted_files_hold_the_same_rows_and_no_build_load_or_batch_notices(
     built(lake, as_of=staged.unbuilt.batch)
     built(lake)
     assert is_same(content(lake), staged.last.content, CURATED_NAMES)
-    twice = [basislake(None, "maintain", "--lake", tmp_path / "copy", "--json") for _ in range(2)]
+    twice = [basislake(None, "maintain", "--lake", lake.uri, "--json") for _ in range(2)]
     # The rows of the builds above.
     assert [done.json["compacted"]["files_after"] for done in twice] == [1, 0]
 
@@ -140,10 +136,7 @@ def test_files_of_curated_tables_stay_within_their_month(lake: Lake) -> None:
         assert len({name.partition("/")[2] for name in after}) > 1
 
 
-def test_rows_of_builds_are_compacted_and_the_newest_is_still_found(
-    staged: Staged, tmp_path: Path
-) -> None:
-    lake = staged.copy(tmp_path)
+def test_rows_of_builds_are_compacted_and_the_newest_is_still_found(lake: Lake) -> None:
     before, newest = lake.read(BUILDS), lake.state().build()
     assert len(lake.snapshot(BUILDS).files) == before.height == 2
     compact(lake, PROGRAM)
@@ -153,13 +146,13 @@ def test_rows_of_builds_are_compacted_and_the_newest_is_still_found(
 
 
 def test_a_build_after_a_compaction_makes_again_only_what_came_since(
-    staged: Staged, tmp_path: Path
+    staged: Staged, lake: Lake, tmp_path: Path
 ) -> None:
-    lake, twin = staged.copy(tmp_path), staged.copy(tmp_path / "twin")
+    twin = staged.copy(tmp_path / "twin")
     name = min(lake.snapshot(RAW_CANDLES).by_partition())
     last = max(f.last for f in lake.snapshot(RAW_CANDLES).of(name) if f.last)
     for at in (lake, twin):
-        number = _append(at, name, int((last - T0) / MINUTE) + 1)
+        number = append_to(at, name, candles(1, int((last - T0) / MINUTE) + 1))
         ask(at, number, (name, last + MINUTE, last + 2 * MINUTE, "present"))
     compact(lake, PROGRAM)
     done, expected = built(lake), built(twin)
@@ -168,10 +161,7 @@ def test_a_build_after_a_compaction_makes_again_only_what_came_since(
     assert is_same(content(lake), content(twin), CURATED_NAMES)
 
 
-def test_explain_still_tells_by_which_call_a_compacted_candle_came(
-    staged: Staged, tmp_path: Path
-) -> None:
-    lake = staged.copy(tmp_path)
+def test_explain_still_tells_by_which_call_a_compacted_candle_came(lake: Lake) -> None:
     row = lake.scan("basis").select("instrument", "ts").collect().sort("ts").row(-1)
     before = explain(State(lake), *row).sides[0].fetched
     minute = Span(row[1], row[1] + MINUTE)
@@ -187,8 +177,8 @@ def test_explain_still_tells_by_which_call_a_compacted_candle_came(
 def test_of_two_that_move_the_same_rows_one_has_to_start_over(tmp_path: Path) -> None:
     at = open_lake(str(tmp_path))
     for start in range(2):
-        _append(at, "A", start)
-        _append(at, "B", start)
+        append_to(at, "A", candles(1, start))
+        append_to(at, "B", candles(1, start))
     old = at.snapshot(RAW_CANDLES)
     whole = {name: at.write(RAW_CANDLES, old.rows_of(old.of(name)), name) for name in "AB"}
 
@@ -206,7 +196,7 @@ def test_of_two_that_move_the_same_rows_one_has_to_start_over(tmp_path: Path) ->
             change()
     assert at.snapshot(RAW_CANDLES).rows == 4
     # Who adds rows is in nobody's way.
-    append(at, {"A": [_rows(9)]})
+    append_to(at, "A", candles(1, 9))
     swap("B")
     assert [len(own) for own in at.snapshot(RAW_CANDLES).by_partition().values()] == [2, 1]
     assert at.snapshot(RAW_CANDLES, old.version).scan().collect().height == 4
@@ -215,22 +205,12 @@ def test_of_two_that_move_the_same_rows_one_has_to_start_over(tmp_path: Path) ->
 def test_a_damaged_file_is_not_put_together_with_sound_ones(tmp_path: Path) -> None:
     at = open_lake(str(tmp_path))
     for start in (1, 2):
-        _append(at, "A", start)
+        append_to(at, "A", candles(1, start))
     one, other = (tmp_path / "raw_candles" / file.path for file in at.snapshot(RAW_CANDLES).files)
     one.write_bytes(other.read_bytes())
     with pytest.raises(DamagedError, match="rows do not match the digest in its name"):
         compact(at, PROGRAM)
     assert len(at.snapshot(RAW_CANDLES).files) == 2
-
-
-def _rows(start: int) -> pl.DataFrame:
-    prices = {name: [1.0] for name in ("open", "high", "low", "close")}
-    ts = pl.Series([T0 + timedelta(minutes=start)], dtype=pl.Datetime("us", "UTC"))
-    return pl.DataFrame({"ts": ts, **prices, "volume": [0.0], "cost": [0.0]})
-
-
-def _append(at: Lake, name: str, start: int) -> int:
-    return append(at, {name: [_rows(start)]})
 
 
 def _split(at: Lake, table: Table) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lake import Lake
 from lake.errors import UsageError
-from tests.lakes import Row, basis_row, instrument, lake_of
+from tests.lakes import Row, answer, basis_row, instrument, lake_of
 from tests.profiles import examples
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -41,10 +41,6 @@ def lake_with(folder: Path, rows: list[Row]) -> Lake:
     return lake_of(folder, instruments=known, basis=rows)
 
 
-def ask(lake: Lake, query: str) -> list[tuple[Any, ...]]:
-    return lake.sql(query).rows()
-
-
 def test_the_series_holds_the_contract_that_expires_next_and_rolls_so_many_days_before(
     tmp_path: Path,
 ) -> None:
@@ -57,17 +53,17 @@ def test_the_series_holds_the_contract_that_expires_next_and_rolls_so_many_days_
     ]  # fmt: skip
     lake = lake_with(tmp_path, rows)
     series = "SELECT ts, instrument, future_close, basis, rolled_from, gap"
-    assert ask(lake, f"{series} FROM front_quarterly ORDER BY ts") == [
+    assert answer(lake, f"{series} FROM front_quarterly ORDER BY ts") == [
         (before, MARCH, 101.0, 1.0, None, None),
         (after, JUNE, 104.0, 4.0, MARCH, 3.0),
     ]
-    assert ask(lake, f"{series} FROM continuous_by('quarterly', 4) ORDER BY ts") == [
+    assert answer(lake, f"{series} FROM continuous_by('quarterly', 4) ORDER BY ts") == [
         (ts, MARCH, 101.0, 1.0, None, None) for ts in (before, after)
     ]
-    assert ask(lake, "SELECT ts, instrument FROM continuous_by('monthly', 5)") == [
+    assert answer(lake, "SELECT ts, instrument FROM continuous_by('monthly', 5)") == [
         (before, "BTC-26APR24")
     ]
-    assert ask(lake, "FROM continuous_by('daily', 0)") == []
+    assert answer(lake, "FROM continuous_by('daily', 0)") == []
 
 
 def test_the_gap_is_of_one_minute_and_of_trades_where_there_are_any(tmp_path: Path) -> None:
@@ -79,10 +75,10 @@ def test_the_gap_is_of_one_minute_and_of_trades_where_there_are_any(tmp_path: Pa
         rows.append(quote(MARCH, ts, closes[0], future_traded=traded[ago], suspect=ago == 2))
         rows.append(quote(JUNE, ts, closes[1]))
     lake = lake_with(tmp_path, rows)
-    assert ask(lake, "SELECT * EXCLUDE (coin) FROM rolls_by('quarterly', 5)") == [
+    assert answer(lake, "SELECT * EXCLUDE (coin) FROM rolls_by('quarterly', 5)") == [
         (MARCH_ROLLS, MARCH, JUNE, MARCH_ROLLS - 3 * HOUR, 100.0, 104.0, 4.0, 1.04, True)
     ]
-    assert ask(lake, "SELECT rolled_from, gap FROM front_quarterly WHERE gap IS NOT NULL") == [
+    assert answer(lake, "SELECT rolled_from, gap FROM front_quarterly WHERE gap IS NOT NULL") == [
         (MARCH, 4.0)
     ]
 
@@ -100,10 +96,10 @@ def test_a_gap_is_null_where_the_two_share_no_minute_in_the_day_before(
         quote(JUNE, MARCH_ROLLS, 107.0),
     ]
     lake = lake_with(tmp_path, rows)
-    assert ask(lake, "SELECT gap, both_traded FROM rolls_by('quarterly', 5)") == [gap]
+    assert answer(lake, "SELECT gap, both_traded FROM rolls_by('quarterly', 5)") == [gap]
     adjusted = "SELECT difference_close, ratio_close FROM front_quarterly_adjusted ORDER BY ts"
     before = (104.0, 104.0) if gap[1] is not None else (None, None)
-    assert ask(lake, adjusted) == [before, (107.0, 107.0)]
+    assert answer(lake, adjusted) == [before, (107.0, 107.0)]
 
 
 def test_no_contract_takes_the_place_of_one_without_a_basis(tmp_path: Path) -> None:
@@ -111,7 +107,7 @@ def test_no_contract_takes_the_place_of_one_without_a_basis(tmp_path: Path) -> N
     rows += [quote(SEPTEMBER, ts, 108.0) for ts in (MARCH_ROLLS, JUNE_ROLLS - HOUR)]
     lake = lake_with(tmp_path, rows)
     # Nothing is known of June: a hole, then a roll whose gap cannot be known.
-    assert ask(
+    assert answer(
         lake, "SELECT ts, instrument, rolled_from, gap FROM front_quarterly ORDER BY ts"
     ) == [
         (MARCH_ROLLS - 2 * DAY, MARCH, None, None),
@@ -128,7 +124,7 @@ def test_adjusted_series_hold_no_roll(tmp_path: Path) -> None:
         for ts in times for name, close in closes.items() if ts < EXPIRIES[name]
     ]  # fmt: skip
     lake = lake_with(tmp_path, rows)
-    found = ask(lake, "SELECT * EXCLUDE (coin) FROM front_quarterly_adjusted ORDER BY ts")
+    found = answer(lake, "SELECT * EXCLUDE (coin) FROM front_quarterly_adjusted ORDER BY ts")
     names = [MARCH, JUNE, JUNE, SEPTEMBER]
     assert [row[:3] for row in found] == [
         (ts, name, closes[name]) for ts, name in zip(times, names, strict=True)
@@ -196,13 +192,13 @@ def test_series_rolls_and_adjustments_are_as_one_would_work_them_out(
         expected.append((ts, name, close, pytest.approx(moved), pytest.approx(scaled)))
     with tempfile.TemporaryDirectory() as folder:
         lake = lake_with(Path(folder), rows)
-        found = ask(
+        found = answer(
             lake,
             "SELECT ts, instrument, future_close, difference_close, ratio_close "
             f"FROM back_adjusted_by('{term}', {roll_days}) ORDER BY ts",
         )
         assert found == expected
-        found = ask(lake, f"SELECT from_close, to_close FROM rolls_by('{term}', {roll_days})")
+        found = answer(lake, f"SELECT from_close, to_close FROM rolls_by('{term}', {roll_days})")
     assert found == [gap or (None, None) for gap in gaps]
 
 

@@ -13,15 +13,11 @@ from lake import Lake
 from lake.coverage import Coverage, to_table
 from lake.tables import CANDLES, QUALITY
 from lake.time.intervals import Span, merge
-from tests.lakes import candle, interval, lake_of
+from tests.lakes import answer, candle, interval, lake_of
 from tests.market import basislake
 from tests.profiles import examples
 from tests.strategies import minute, span
 from transforms.quality import period_figures, quality
-
-
-def ask(lake: Lake, query: str) -> list[tuple[object, ...]]:
-    return lake.sql(query).rows()
 
 
 def test_gaps_are_what_comes_after_the_first_candle_and_is_not_present(tmp_path: Path) -> None:
@@ -29,7 +25,7 @@ def test_gaps_are_what_comes_after_the_first_candle_and_is_not_present(tmp_path:
     tiles += [(13, 20, "present"), (20, 40, "never_asked"), (40, 41, "present")]
     rows = [interval("A", minute(start), minute(end), status) for start, end, status in tiles]
     lake = lake_of(tmp_path, coverage=[*rows, interval("B", minute(0), minute(9), "failed")])
-    assert ask(lake, "FROM gaps") == [
+    assert answer(lake, "FROM gaps") == [
         ("A", minute(9), minute(12), 3, "missing", None),
         ("A", minute(12), minute(13), 1, "failed", None),
         ("A", minute(20), minute(40), 20, "never_asked", None),
@@ -57,7 +53,7 @@ def test_the_venue_was_silent_where_others_were_answered_without_a_candle(
         coverage=[interval("A", minute(a), minute(b), status) for a, b, status in own]
         + [interval("B", minute(a), minute(b), status) for a, b, status in others],
     )
-    found = ask(lake, "SELECT start, venue_silent FROM gaps WHERE instrument = 'A'")
+    found = answer(lake, "SELECT start, venue_silent FROM gaps WHERE instrument = 'A'")
     assert found == [(minute(5), silent)]
 
 
@@ -117,9 +113,9 @@ def test_gaps_that_touch_are_together_one_gap_of_quality(
     figures = quality(rows, {"A": coverage["end"].max()}, {})  # type: ignore[dict-item]
     with tempfile.TemporaryDirectory() as folder:
         lake = lake_of(Path(folder), coverage=coverage.to_dicts(), quality=figures.to_dicts())
-        found = ask(lake, 'SELECT start, "end" FROM gaps')
+        found = answer(lake, 'SELECT start, "end" FROM gaps')
         (row,) = lake.read(QUALITY).to_dicts()
-    runs = merge(Span(*times) for times in found)  # type: ignore[arg-type]
+    runs = merge(Span(*times) for times in found)
     assert row["gaps"] == len(runs)
     assert row["missing_minutes"] == sum(run.minutes for run in runs)
     assert row["longest_gap_minutes"] == max((run.minutes for run in runs), default=0)

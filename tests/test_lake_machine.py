@@ -9,35 +9,29 @@ import pytest
 from lake.machine.cores import cores
 from tests.processes import finished
 
-
-def in_groups(folder: Path, own: str, **limits: str) -> int:
-    """What is counted where the control groups' files say this; `__` separates folders."""
-    (folder / "own").write_text(own)
-    for name, text in limits.items():
-        path = folder / "groups" / name.replace("__", "/").replace("_max", ".max")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return cores(folder / "groups", folder / "own")
-
-
 HERE = len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(
     ("own", "limits", "expected"),
     [
-        ("0::/\n", {"cpu_max": "100000 100000\n"}, 1),
-        ("0::/\n", {"cpu_max": "max 100000\n"}, HERE),
-        ("0::/a/b\n", {"a__cpu_max": "50000 100000\n", "a__b__cpu_max": "max 100000\n"}, 1),
-        ("0::/\n", {"cpu_max": "99900000 100000\n"}, HERE),
-        ("0::/\n", {"cpu_max": "nonsense"}, HERE),
+        ("0::/\n", {"cpu.max": "100000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, HERE),
+        ("0::/a/b\n", {"a/cpu.max": "50000 100000\n", "a/b/cpu.max": "max 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "99900000 100000\n"}, HERE),
+        ("0::/\n", {"cpu.max": "nonsense"}, HERE),
         ("", {}, HERE),
     ],
 )
 def test_a_containers_limit_counts(
     tmp_path: Path, own: str, limits: dict[str, str], expected: int
 ) -> None:
-    assert in_groups(tmp_path, own, **limits) == expected
+    (tmp_path / "own").write_text(own)
+    for name, text in limits.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert cores(tmp_path / "groups", tmp_path / "own") == expected
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("150000", min(2, HERE)), ("-1", HERE)])

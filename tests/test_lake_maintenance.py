@@ -79,20 +79,13 @@ MAINTAINERS: dict[str, Callable[[Lake], None]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """What is to stay."""
-
-    fingerprint: Fingerprint
-    explained: object
-    logs: int
-
-
-@dataclass(frozen=True, slots=True)
 class Kept:
     """A lake that was maintained, and what it was before."""
 
     lake: Lake
-    before: Before
+    fingerprint: Fingerprint
+    explained: object
+    logs: int
 
 
 def row_of(lake: Lake) -> tuple[str, object]:
@@ -111,15 +104,15 @@ def kept(
     lake = staged.copy(tmp_path_factory.mktemp("kept"))
     name, ts = row_of(lake)
     explained = explain(State(lake), name, ts)  # type: ignore[arg-type]
-    before = Before(fingerprint(lake, 2), explained, logs(lake))
+    kept = Kept(lake, fingerprint(lake, 2), explained, logs(lake))
     built(lake, full=True)
     MAINTAINERS[request.param](lake)
-    return Kept(lake, before)
+    return kept
 
 
 def test_files_and_logs_were_removed(staged: Staged, kept: Kept) -> None:
     """Else the tests below would show nothing."""
-    assert logs(kept.lake) < kept.before.logs
+    assert logs(kept.lake) < kept.logs
     assert len(files(kept.lake, "raw_candles")) < len(files(staged.lake, "raw_candles"))
     assert not files(kept.lake, "candles") & files(staged.lake, "candles")
     for table in (RAW_CANDLES, CANDLES):
@@ -129,8 +122,8 @@ def test_files_and_logs_were_removed(staged: Staged, kept: Kept) -> None:
 
 def test_the_newest_rows_and_their_fingerprint_are_the_same(staged: Staged, kept: Kept) -> None:
     assert is_same(content(kept.lake), staged.last.content)
-    assert fingerprint(kept.lake, 2) == kept.before.fingerprint
-    assert fingerprint(kept.lake, 2, verify=True) == kept.before.fingerprint
+    assert fingerprint(kept.lake, 2) == kept.fingerprint
+    assert fingerprint(kept.lake, 2, verify=True) == kept.fingerprint
 
 
 def test_raw_rows_as_of_every_batch_are_the_same(staged: Staged, kept: Kept) -> None:
@@ -163,9 +156,8 @@ def test_curated_rows_as_of_an_earlier_batch_are_made_again_the_same(
 def test_explain_tells_what_it_told(kept: Kept) -> None:
     name, ts = row_of(kept.lake)
     found = explain(State(kept.lake), name, ts)  # type: ignore[arg-type]
-    before = kept.before.explained
     for part in ("basis", "reason", "formula", "agrees", "sides", "as_of"):
-        assert getattr(found, part) == getattr(before, part), part
+        assert getattr(found, part) == getattr(kept.explained, part), part
     assert found.sides[0].fetched is not None
 
 

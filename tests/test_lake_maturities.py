@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lake import Lake
 from lake.errors import UsageError
 from lake.query.views.maturities import MATURITY_DAYS
-from tests.lakes import Row, basis_row, instrument, lake_of
+from tests.lakes import Row, answer, basis_row, instrument, lake_of
 from tests.profiles import examples
 from tests.strategies import minute
 
@@ -36,10 +36,6 @@ def quote(coin: str, days: float, annualised: float, ts: datetime = LAST, **othe
     return basis_row(f"{coin}-{days}", ts, ts + days * DAY, pct, **made)
 
 
-def ask(lake: Lake, query: str) -> list[tuple[Any, ...]]:
-    return lake.sql(query).rows()
-
-
 def by(method: str, step_minutes: int = 60) -> str:
     return f"constant_maturity_by({step_minutes}, '{method}', 'perpetual')"
 
@@ -59,7 +55,7 @@ def test_a_distance_between_two_expiries_is_interpolated_and_none_is_extrapolate
     lake = lake_with(
         tmp_path, [quote("BTC", 20, 4.0), quote("BTC", 60, 12.0, perpetual_traded=False)]
     )
-    found = {row[2]: row[3:] for row in ask(lake, f"FROM {by(method)} ORDER BY days")}
+    found = {row[2]: row[3:] for row in answer(lake, f"FROM {by(method)} ORDER BY days")}
     assert tuple(found) == MATURITY_DAYS
     assert found[30] == (pytest.approx(at_30), *legs, method == "nearest")
     assert found[60] == (12.0, "BTC-60", "BTC-60", False)
@@ -73,7 +69,7 @@ def test_a_distance_between_two_expiries_is_interpolated_and_none_is_extrapolate
 
 def test_the_method_is_forward_where_none_is_named(tmp_path: Path) -> None:
     lake = lake_with(tmp_path, [quote("BTC", 20, 4.0), quote("BTC", 60, 12.0)])
-    assert ask(lake, "FROM constant_maturity ORDER BY days") == ask(
+    assert answer(lake, "FROM constant_maturity ORDER BY days") == answer(
         lake, f"FROM {by('forward')} ORDER BY days"
     )
 
@@ -104,16 +100,16 @@ def test_a_leg_has_a_day_to_live_and_is_not_suspect(method: str, tmp_path: Path)
         quote("BTC", 10, 8.0),
     ]
     lake = lake_with(tmp_path, rows)
-    (row,) = ask(lake, f"SELECT annualised_pct, nearer FROM {by(method)} WHERE days = 7")
+    (row,) = answer(lake, f"SELECT annualised_pct, nearer FROM {by(method)} WHERE days = 7")
     assert row == (pytest.approx(8.0), "BTC-5")
     alone = lake_with(tmp_path / "alone", [quote("BTC", 0.99, 5.0), quote("BTC", 30, 6.0)])
-    (row,) = ask(alone, f"SELECT annualised_pct, farther FROM {by(method)} WHERE days = 7")
+    (row,) = answer(alone, f"SELECT annualised_pct, farther FROM {by(method)} WHERE days = 7")
     assert row == (6.0 if method == "nearest" else None, "BTC-30")
 
 
 def test_of_two_equally_near_the_nearer_is_chosen(tmp_path: Path) -> None:
     lake = lake_with(tmp_path, [quote("BTC", 20, 4.0), quote("BTC", 40, 6.0)])
-    (row,) = ask(lake, f"SELECT annualised_pct, nearer FROM {by('nearest')} WHERE days = 30")
+    (row,) = answer(lake, f"SELECT annualised_pct, nearer FROM {by('nearest')} WHERE days = 30")
     assert row == (4.0, "BTC-20")
 
 
@@ -121,11 +117,11 @@ def test_steps_end_with_their_last_minute_and_are_as_long_as_asked(tmp_path: Pat
     expires_at = minute(0) + 40 * DAY
     rows = [basis_row("BTC-FUTURE", minute(m), expires_at, 1.0) for m in range(3_000)]
     lake = lake_of(tmp_path, instruments=[instrument("BTC-FUTURE", expires_at)], basis=rows)
-    hourly = ask(lake, "SELECT DISTINCT ts FROM constant_maturity ORDER BY 1")
+    hourly = answer(lake, "SELECT DISTINCT ts FROM constant_maturity ORDER BY 1")
     assert hourly == [(minute(m),) for m in range(59, 3_000, 60)]
-    daily = ask(lake, f"SELECT DISTINCT ts FROM {by('forward', 1440)} ORDER BY 1")
+    daily = answer(lake, f"SELECT DISTINCT ts FROM {by('forward', 1440)} ORDER BY 1")
     assert daily == [(minute(1_439),), (minute(2_879),)]
-    assert len(ask(lake, f"SELECT DISTINCT ts FROM {by('forward', 1)}")) == 3_000
+    assert len(answer(lake, f"SELECT DISTINCT ts FROM {by('forward', 1)}")) == 3_000
 
 
 CURVES = st.dictionaries(
@@ -163,7 +159,7 @@ def test_constant_maturity_is_as_one_would_work_it_out(
     ]
     with tempfile.TemporaryDirectory() as folder:
         lake = lake_with(Path(folder), rows)
-        found = ask(lake, f"FROM {by(method)} ORDER BY coin, ts, days")
+        found = answer(lake, f"FROM {by(method)} ORDER BY coin, ts, days")
     assert found == expected
 
 

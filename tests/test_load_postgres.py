@@ -76,20 +76,6 @@ def test_loading_again_changes_no_row(target: Target) -> None:
     assert [target.query(versions.format(name)) for name in names] == before
 
 
-def test_only_a_changed_partition_is_replaced(target: Target) -> None:
-    target.load()
-    other = "SELECT xmin::text FROM futures_ohlcv WHERE instrument = $1"
-    before = target.query(other, OTHER)
-    put(target.lake, CANDLES, FUTURE, candles(minutes=5, shift=1.0))
-    result = target.load()
-    assert (result.partitions_loaded, result.rows_loaded) == (1, 5)
-    assert result.tables["futures_ohlcv"].loaded == 1
-    assert target.query("SELECT count(*) FROM futures_ohlcv WHERE instrument = $1", FUTURE) == [
-        (5,)
-    ]
-    assert target.query(other, OTHER) == before
-
-
 def test_a_changed_expiry_date_replaces_the_rows_that_carry_it(target: Target) -> None:
     target.load()
     later = instruments(FUTURE, OTHER, PERPETUAL, expires_at=EXPIRY + timedelta(days=1))
@@ -103,16 +89,6 @@ def test_the_same_rows_in_two_files_are_not_sent_again(target: Target) -> None:
     target.load()
     put(target.lake, CANDLES, FUTURE, candles()[:3], candles()[3:])
     assert target.load().partitions_loaded == 0
-
-
-def test_a_partition_that_the_lake_withdrew_disappears(target: Target) -> None:
-    target.load()
-    put(target.lake, CANDLES, FUTURE)
-    result = target.load()
-    assert (result.partitions_removed, result.tables["futures_ohlcv"].removed) == (1, 1)
-    assert {row[0] for row in target.rows("futures_ohlcv", "instrument")} == {OTHER}
-    left = target.query('SELECT "table" FROM lake_loads WHERE partition = $1', partition(FUTURE))
-    assert left == [("futures_basis_spread",)]
 
 
 def test_a_lake_without_a_table_takes_no_row_of_it_out_of_a_database(
@@ -310,28 +286,6 @@ def test_the_ledger_says_what_was_loaded_from_which_batch(target: Target) -> Non
         ("futures_basis_spread", partition(FUTURE), 3, 1, 64, True),
         ("futures_ohlcv", partition(FUTURE), 8, 1, 64, True),
     ]
-
-
-def test_the_queries_of_the_guide_run_as_they_stand(target: Target) -> None:
-    target.load()
-    by_currency = target.query(
-        "SELECT SUBSTRING(instrument FROM 1 FOR 3) AS currency, COUNT(*), "
-        "COUNT(DISTINCT instrument), MIN(timestamp), MAX(timestamp) "
-        "FROM futures_ohlcv GROUP BY 1 ORDER BY 1"
-    )
-    last = START + timedelta(minutes=7)
-    assert by_currency == [("BTC", 8, 1, START, last), ("ETH", 8, 1, START, last)]
-    assert target.query("SELECT pg_size_pretty(pg_total_relation_size('futures_ohlcv'))")
-    gaps = target.query(
-        "SELECT * FROM (SELECT instrument, timestamp - LAG(timestamp) OVER "
-        "(PARTITION BY instrument ORDER BY timestamp) AS gap FROM futures_ohlcv) g "
-        "WHERE gap > INTERVAL '10 minutes'"
-    )
-    disorder = target.query(
-        "SELECT instrument, COUNT(*) FROM futures_ohlcv "
-        "WHERE high < low OR close < low OR close > high GROUP BY instrument"
-    )
-    assert (gaps, disorder) == ([], [])
 
 
 def test_a_schema_with_an_odd_name_is_made_and_used(target: Target) -> None:

@@ -5,7 +5,7 @@ and a store that is slow, loses replies or goes away.
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -137,7 +137,9 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
         build_in_engine(remote, threads=2)
 
     with SimulatedExchange(market, clock=clock) as server:
-        _follow_and_be_killed(server, remote, object_store.environment(tmp_path))
+        line = command(server, "follow", "--lake", remote.uri)
+        with running(line, object_store.environment(tmp_path)) as process:
+            wait_until(process, lambda: remote.snapshot(RAW_CANDLES).rows > 0)
         clock.advance(5 * 3600)
         schedule = Schedule(90 * MINUTE, 90 * MINUTE, 180 * MINUTE, 360 * MINUTE)
 
@@ -160,11 +162,6 @@ def test_a_market_is_followed_into_a_store_through_a_kill_a_listing_and_an_expir
     assert one.result.builds > 2
     assert one.result.maintenances > 1
     assert remote.snapshot(BASIS).rows > 0
-
-
-def _follow_and_be_killed(server: SimulatedExchange, remote: Lake, env: Mapping[str, str]) -> None:
-    with running(command(server, "follow", "--lake", remote.uri), env) as process:
-        wait_until(process, lambda: remote.snapshot(RAW_CANDLES).rows > 0)
 
 
 def test_a_task_on_its_way_to_a_worker_shows_no_secret(remote: Lake) -> None:
@@ -296,11 +293,8 @@ def test_a_store_that_would_replace_commits_is_refused_before_the_first(
     assert remote.snapshot(INSTRUMENTS).version is None
     proxy.set()
     assert append_to(near, "A", candles(1)) == 1
-    assert all(path.startswith("raw_candles/") for path in _objects(remote))
-
-
-def _objects(remote: Lake) -> list[str]:
-    return [info.path for info in parquet.below(parquet.filesystem(remote.uri, remote.options))]
+    found = parquet.below(parquet.filesystem(remote.uri, remote.options))
+    assert all(info.path.startswith("raw_candles/") for info in found)
 
 
 @pytest.mark.slow

@@ -23,14 +23,8 @@ from tests.ailing import UNANSWERED
 from tests.lakes import append, ask, copied, instrument, interval, lake_of, record
 from tests.market import basislake
 from tests.reporting import HOSTILE, MADE_AT, read, text_of
-from tests.staged import Staged
 
 EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def lake(ailing: Lake) -> Lake:
-    return ailing
 
 
 # The page
@@ -55,8 +49,8 @@ def test_every_figure_is_on_the_page_with_its_query(facts: Facts) -> None:
     assert all(str(link).startswith(("#", "data:,")) for link in links)
 
 
-def test_a_hostile_text_stays_a_text(lake: Lake, tmp_path: Path) -> None:
-    copy = copied(lake, tmp_path)
+def test_a_hostile_text_stays_a_text(ailing: Lake, tmp_path: Path) -> None:
+    copy = copied(ailing, tmp_path)
     ((path, text),) = ((p, p.read_text()) for p in Path(copy.uri, FOLDER).glob("*.json"))
     record = json.loads(text)
     record["failed"] = [{"instrument": UNANSWERED[0], "reason": HOSTILE}, HOSTILE, {}]
@@ -70,10 +64,10 @@ def test_a_hostile_text_stays_a_text(lake: Lake, tmp_path: Path) -> None:
     assert facts_in(shown) is not None
 
 
-def test_no_path_and_no_host_gets_into_a_report(lake: Lake, facts: Facts) -> None:
-    record = json.loads(next(Path(lake.uri, FOLDER).glob("*.json")).read_text())
+def test_no_path_and_no_host_gets_into_a_report(ailing: Lake, facts: Facts) -> None:
+    record = json.loads(next(Path(ailing.uri, FOLDER).glob("*.json")).read_text())
     text = to_json(facts).decode()
-    assert lake.uri not in text
+    assert ailing.uri not in text
     assert f'"{record["host"]}"' not in text
 
 
@@ -114,12 +108,12 @@ def test_half_a_lake_has_an_honest_page(name: str, tmp_path: Path) -> None:
     assert "Traceback" not in proved.err
 
 
-def test_raw_candles_without_a_build_are_told_as_such(lake: Lake, tmp_path: Path) -> None:
+def test_raw_candles_without_a_build_are_told_as_such(ailing: Lake, tmp_path: Path) -> None:
     bare = open_lake(str(tmp_path / "bare"))
-    record(bare, lake.read(INSTRUMENTS).to_dicts())
-    rows = lake.scan("raw_candles").filter(instrument="BTC-29MAR24").collect()
+    record(bare, ailing.read(INSTRUMENTS).to_dicts())
+    rows = ailing.scan("raw_candles").filter(instrument="BTC-29MAR24").collect()
     number = append(bare, {"BTC-29MAR24": [rows.drop("instrument", "batch")]})
-    asks = lake.scan("asks").filter(status="present").collect()
+    asks = ailing.scan("asks").filter(status="present").collect()
     ask(bare, number, *asks.select("instrument", "start", "end", "status").iter_rows())
     done = basislake(None, "report", "--lake", bare.uri, "--json")
     assert done.code == 0, done.err
@@ -129,10 +123,7 @@ def test_raw_candles_without_a_build_are_told_as_such(lake: Lake, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_maintenance_puts_no_table_behind_and_a_new_candle_does(
-    staged: Staged, tmp_path: Path
-) -> None:
-    lake = staged.copy(tmp_path)
+def test_maintenance_puts_no_table_behind_and_a_new_candle_does(lake: Lake) -> None:
     assert basislake(None, "maintain", "--lake", lake.uri).code == 0
     message = "not built from the newest raw candles"
     assert message not in page(gather(lake, MADE_AT, None, 1))

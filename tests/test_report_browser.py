@@ -5,7 +5,6 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from lake.tables import COVERAGE, INSTRUMENTS
 from tests.ailing import LOST, UNANSWERED
 from tests.browser import Browser, Page, browser, chromium
 from tests.lakes import lake_of
+from tests.reporting import MADE_AT
 
-MADE_AT = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
 DRAWN = "document.documentElement?.dataset.drawn"
 WORST = ["failed", "missing", "never_asked", "present", "no_data"]
 HOSTILE = "</script><img src=x onerror='window.hacked=1'><a href='javascript:hacked=1'>BTC</a>"
@@ -65,11 +64,6 @@ def window() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def lake(ailing: Lake) -> Lake:
-    return ailing
-
-
-@pytest.fixture(scope="module")
 def facts(facts: Facts, carry_facts: Facts) -> Facts:
     """Of a lake that has something to draw in every figure."""
     rows = {each.name: carry_facts.rows[each.name] for each in SECTIONS["Carry"]}
@@ -88,6 +82,14 @@ def tab(window: Browser) -> Iterator[Page]:
     opened = Page(window)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def opened(tab: Page, shown: Path) -> Page:
+    """The page in a wide window."""
+    tab.looks(1400)
+    tab.open(shown, DRAWN)
+    return tab
 
 
 def check_quiet(tab: Page) -> None:
@@ -162,18 +164,16 @@ def expected_cells(lake: Lake, coin: str) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_the_heat_map_is_drawn_in_the_colours_of_the_coverage_table_also_when_the_scheme_changes(
-    tab: Page, shown: Path, lake: Lake
+    opened: Page, ailing: Lake
 ) -> None:
-    tab.looks(1400)
-    tab.open(shown, DRAWN)
-    check_heat_map(tab, lake)
+    check_heat_map(opened, ailing)
     first = "document.querySelector('#storage .plot').data[0].marker.color"
-    before, light = tab.value(first), colours(tab)
-    tab.looks(1400, dark=True)
-    tab.wait(f"{first} !== '{before}'")
-    assert colours(tab) != light
-    check_heat_map(tab, lake)
-    check_quiet(tab)
+    before, light = opened.value(first), colours(opened)
+    opened.looks(1400, dark=True)
+    opened.wait(f"{first} !== '{before}'")
+    assert colours(opened) != light
+    check_heat_map(opened, ailing)
+    check_quiet(opened)
 
 
 def check_heat_map(tab: Page, lake: Lake) -> None:
@@ -192,41 +192,37 @@ def check_heat_map(tab: Page, lake: Lake) -> None:
 
 
 @pytest.mark.slow
-def test_a_chosen_time_and_a_chosen_contract_are_what_is_drawn(
-    tab: Page, shown: Path, facts: Facts
-) -> None:
-    tab.looks(1400)
-    tab.open(shown, DRAWN)
+def test_a_chosen_time_and_a_chosen_contract_are_what_is_drawn(opened: Page, facts: Facts) -> None:
     rows = pl.DataFrame(facts.rows["term-structure"], strict=False)
     minute = "2024-03-31 23:59"
-    tab.value(
+    opened.value(
         "(() => { const date = document.querySelector('#term-structure input[type=date]');"
         "date.value = '2024-03-31'; date.dispatchEvent(new Event('change')); })()"
     )
-    tab.wait(f"document.querySelector('#term-structure .plot').dataset.drawn === '{minute}'")
+    opened.wait(f"document.querySelector('#term-structure .plot').dataset.drawn === '{minute}'")
     for row in rows.filter(minute=minute).iter_rows(named=True):
-        roots, values = _trace(tab, "term-structure", row["coin"])
+        roots, values = _trace(opened, "term-structure", row["coin"])
         assert [root**2 for root in roots] == pytest.approx(row["days"])
         assert values == row["annualised_pct"]
     name = "BTC-12APR24"
-    tab.value(
+    opened.value(
         "(() => { const field = document.querySelector('#contracts input[list]');"
         f"field.value = '{name.lower()}'; field.dispatchEvent(new Event('change')); }})()"
     )
-    tab.wait(f"document.querySelector('#contracts .plot').dataset.drawn === '{name}'")
+    opened.wait(f"document.querySelector('#contracts .plot').dataset.drawn === '{name}'")
     contracts = pl.DataFrame(facts.rows["contracts"], strict=False)
     (own,) = contracts.filter(instrument=name).rows(named=True)
-    drawn = tab.value("document.querySelector('#contracts .plot').data[2]")
+    drawn = opened.value("document.querySelector('#contracts .plot').data[2]")
     assert drawn["y"] == own["last_basis_pct"]
     days = [step * own["step_minutes"] / 1440 for step in own["step"]]
     assert drawn["x"] == pytest.approx(days)
-    check_quiet(tab)
+    check_quiet(opened)
 
 
-def _trace(tab: Page, figure: str, name: str) -> list[list[float]]:
+def _trace(opened: Page, figure: str, name: str) -> list[list[float]]:
     """Both axes of a line that is drawn solid."""
     solid = f"t.name === '{name}' && t.line.dash === 'solid'"
-    found: Any = tab.value(
+    found: Any = opened.value(
         f"(() => {{ const t = document.querySelector('#{figure} .plot').data.find((t) => {solid});"
         "return [t.x, t.y]; })()"
     )
@@ -234,10 +230,8 @@ def _trace(tab: Page, figure: str, name: str) -> list[list[float]]:
 
 
 @pytest.mark.slow
-def test_every_axis_has_a_title(tab: Page, shown: Path) -> None:
-    tab.looks(1400)
-    tab.open(shown, DRAWN)
-    untitled = tab.value(
+def test_every_axis_has_a_title(opened: Page) -> None:
+    untitled = opened.value(
         "[...document.querySelectorAll('.plot')].flatMap((plot) => Object.entries(plot.layout)"
         ".filter(([name, axis]) => /^[xy]axis/.test(name) && !axis.title?.text)"
         ".map(([name]) => plot.closest('figure').id + ' ' + name))"
@@ -247,40 +241,36 @@ def test_every_axis_has_a_title(tab: Page, shown: Path) -> None:
 
 @pytest.mark.slow
 def test_tables_are_searched_and_sorted_and_lead_to_charts_and_gaps(
-    tab: Page, shown: Path, facts: Facts
+    opened: Page, facts: Facts
 ) -> None:
-    tab.looks(1400)
-    tab.open(shown, DRAWN)
     rows = pl.DataFrame(facts.rows["instruments"], strict=False)
     names = (
         "[...document.querySelectorAll('#instruments tbody tr')].filter((row) => !row.hidden)"
         ".map((row) => row.cells[0].textContent)"
     )
-    tab.value("document.querySelectorAll('#instruments th button')[4].click()")
+    opened.value("document.querySelectorAll('#instruments th button')[4].click()")
     by_candles = rows.sort("present_minutes", descending=True, maintain_order=True)
-    assert tab.value(names) == by_candles["instrument"].to_list()
-    assert tab.value("document.querySelectorAll('#instruments th')[4].ariaSort") == "descending"
-    tab.value(
+    assert opened.value(names) == by_candles["instrument"].to_list()
+    assert opened.value("document.querySelectorAll('#instruments th')[4].ariaSort") == "descending"
+    opened.value(
         "(() => { const field = document.querySelector('#instruments input[type=search]');"
         "field.value = 'eth quarterly'; field.dispatchEvent(new Event('input')); })()"
     )
     is_eth = pl.col("instrument").str.starts_with("ETH")
     wanted = by_candles.filter(is_eth, term="quarterly")
-    assert tab.value(names) == wanted["instrument"].to_list() != []
+    assert opened.value(names) == wanted["instrument"].to_list() != []
     name = wanted["instrument"][0]
-    tab.value(
+    opened.value(
         "[...document.querySelectorAll('#instruments button.link')]"
         f".find((b) => b.textContent === '{name}').click()"
     )
-    tab.wait(f"document.querySelector('#contracts .plot').dataset.drawn === '{name}'")
-    assert tab.value("document.activeElement.id") == "contracts"
-    check_quiet(tab)
+    opened.wait(f"document.querySelector('#contracts .plot').dataset.drawn === '{name}'")
+    assert opened.value("document.activeElement.id") == "contracts"
+    check_quiet(opened)
 
 
 @pytest.mark.slow
-def test_a_cell_of_the_heat_map_leads_to_its_gaps(tab: Page, shown: Path) -> None:
-    tab.looks(1400)
-    tab.open(shown, DRAWN)
+def test_a_cell_of_the_heat_map_leads_to_its_gaps(opened: Page) -> None:
     click = (
         "(() => {{ const plot = document.querySelector('#coverage .plot');"
         "plot.emit('plotly_click', {{ points: [{{ x: '{month}', y: '{name}' }}] }}); }})()"
@@ -288,11 +278,11 @@ def test_a_cell_of_the_heat_map_leads_to_its_gaps(tab: Page, shown: Path) -> Non
     name = next(iter(LOST))
     many = "document.querySelectorAll('#gaps tbody tr:not([hidden])').length"
     for month, count in (("2024-03", 1), ("2024-04", 0)):
-        tab.value(click.format(month=month, name=name))
-        assert tab.value(many) == count
-        found = tab.value("document.querySelector('#gaps .found').textContent")
+        opened.value(click.format(month=month, name=name))
+        assert opened.value(many) == count
+        found = opened.value("document.querySelector('#gaps .found').textContent")
         assert found.startswith(f"{count} of 2 rows: gaps of {name} in {month}.")
-    check_quiet(tab)
+    check_quiet(opened)
 
 
 @pytest.mark.slow

@@ -25,11 +25,6 @@ from tests.market import NOW, basislake
 from tests.reporting import MADE_AT
 
 
-@pytest.fixture(scope="module")
-def lake(ailing: Lake) -> Lake:
-    return ailing
-
-
 @pytest.mark.slow
 def test_the_evidence_of_a_finished_lake_passes_where_it_should(
     loaded: tuple[Lake, Any], tmp_path: Path
@@ -111,8 +106,8 @@ def judged(lake: Lake, folder: Path) -> dict[str, bool | None]:
 
 
 @pytest.mark.slow
-def test_what_has_no_answer_fails_the_registrys_criterion(lake: Lake, tmp_path: Path) -> None:
-    found = judged(lake, tmp_path)
+def test_what_has_no_answer_fails_the_registrys_criterion(ailing: Lake, tmp_path: Path) -> None:
+    found = judged(ailing, tmp_path)
     assert (found["AC-007"], found["AC-008"], found["AC-009, PostgreSQL"]) == (False, True, None)
     text = (tmp_path / "failed_instruments.txt").read_text()
     assert "1 failed" in text
@@ -122,9 +117,9 @@ def test_what_has_no_answer_fails_the_registrys_criterion(lake: Lake, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["price", "formula", "row", "minute"])
 def test_a_basis_that_does_not_come_from_its_candles_fails(
-    lake: Lake, tmp_path: Path, change: str
+    ailing: Lake, tmp_path: Path, change: str
 ) -> None:
-    copy = copied(lake, tmp_path)
+    copy = copied(ailing, tmp_path)
     name = "BTC-5APR24"
     rows = copy.scan("basis").filter(instrument=name).collect()
     first = pl.int_range(pl.len()) == 0
@@ -142,8 +137,8 @@ def test_a_basis_that_does_not_come_from_its_candles_fails(
 
 
 @pytest.mark.slow
-def test_coverage_with_a_hole_fails(lake: Lake, tmp_path: Path) -> None:
-    copy = copied(lake, tmp_path)
+def test_coverage_with_a_hole_fails(ailing: Lake, tmp_path: Path) -> None:
+    copy = copied(ailing, tmp_path)
     rows = copy.read(COVERAGE).filter(status="present")
     copy.replace(copy.snapshot(COVERAGE), rows, LINEAGE)
     assert judged(copy, tmp_path / "evidence")["AC-007"] is False

@@ -23,11 +23,6 @@ from tests.reporting import MADE_AT, figure
 STATUSES = ["failed", "missing", "never_asked", "present", "no_data"]
 
 
-@pytest.fixture(scope="module")
-def lake(ailing: Lake) -> Lake:
-    return ailing
-
-
 def minutes(lake: Lake) -> pl.DataFrame:
     """Every minute of every life, with its status."""
     last = pl.col("end") - pl.duration(minutes=1)
@@ -35,9 +30,9 @@ def minutes(lake: Lake) -> pl.DataFrame:
     return lake.read(COVERAGE).select("instrument", "status", every).explode("ts")
 
 
-def test_a_cell_of_the_heat_map_is_the_worst_of_its_minutes(lake: Lake, facts: Facts) -> None:
+def test_a_cell_of_the_heat_map_is_the_worst_of_its_minutes(ailing: Lake, facts: Facts) -> None:
     month = pl.col("ts").dt.strftime("%Y-%m").alias("month")
-    counted = minutes(lake).group_by("instrument", month, "status").len()
+    counted = minutes(ailing).group_by("instrument", month, "status").len()
     expected = counted.pivot("status", index=["instrument", "month"], values="len").fill_null(0)
     found = figure(facts, "coverage")
     assert found.height == expected.height
@@ -54,21 +49,21 @@ def test_a_cell_of_the_heat_map_is_the_worst_of_its_minutes(lake: Lake, facts: F
     assert set(found["worst"]) == {"failed", "missing", "present"}
 
 
-def test_the_headline_counts_what_the_tables_hold(lake: Lake, facts: Facts) -> None:
+def test_the_headline_counts_what_the_tables_hold(ailing: Lake, facts: Facts) -> None:
     of = facts.first("summary")
     for name in ("instruments", "raw_candles", "candles"):
-        assert of[name] == lake.scan(name).collect().height
-    assert of["basis_rows"] == lake.scan("basis").collect().height
-    unmatched = lake.sql("FROM unmatched").height
+        assert of[name] == ailing.scan(name).collect().height
+    assert of["basis_rows"] == ailing.scan("basis").collect().height
+    unmatched = ailing.sql("FROM unmatched").height
     assert (of["unmatched"], unmatched > 0) == (unmatched, True)
-    by_status = dict(minutes(lake).group_by("status").len().iter_rows())
+    by_status = dict(minutes(ailing).group_by("status").len().iter_rows())
     due = sum(by_status.values()) - by_status["no_data"]
     assert (of["present_minutes"], of["due_minutes"]) == (by_status["present"], due)
     assert of["covered_pct"] == pytest.approx(100 * by_status["present"] / due)
 
 
-def test_the_curve_on_any_day_holds_every_days_last_minute(lake: Lake, facts: Facts) -> None:
-    basis = lake.scan("basis").filter(~pl.col("suspect"), pl.col("annualised_pct").is_not_null())
+def test_the_curve_on_any_day_holds_every_days_last_minute(ailing: Lake, facts: Facts) -> None:
+    basis = ailing.scan("basis").filter(~pl.col("suspect"), pl.col("annualised_pct").is_not_null())
     last = (pl.col("ts").dt.hour() == 23) & (pl.col("ts").dt.minute() == 59)
     expected = basis.filter(last).collect()
     found = figure(facts, "term-structure").explode("instruments", "days", "annualised_pct")
@@ -82,8 +77,8 @@ def test_the_curve_on_any_day_holds_every_days_last_minute(lake: Lake, facts: Fa
     assert (both["days_to_expiry"] - both["days"]).abs().max() <= 0.00501  # type: ignore[operator]
 
 
-def test_the_quotes_are_those_of_the_newest_minute(lake: Lake, facts: Facts) -> None:
-    candles = lake.scan("candles").join(lake.scan("instruments"), on="instrument")
+def test_the_quotes_are_those_of_the_newest_minute(ailing: Lake, facts: Facts) -> None:
+    candles = ailing.scan("candles").join(ailing.scan("instruments"), on="instrument")
     for row in figure(facts, "quotes").iter_rows(named=True):
         own = candles.filter(base=row["coin"]).collect()
         perpetual = own.filter(kind="perpetual").sort("ts")
@@ -99,15 +94,15 @@ def test_the_quotes_are_those_of_the_newest_minute(lake: Lake, facts: Facts) -> 
         for kind in ("perpetual", "future"):
             cost = day.filter(kind=kind)["cost"].sum()
             assert row[f"{kind.replace('re', 'res')}_cost_1d"] == pytest.approx(cost, abs=0.501)
-        quarterly = lake.sql(
+        quarterly = ailing.sql(
             "SELECT arg_max(instrument, ts) AS front FROM front_quarterly WHERE coin = "
             f"'{row['coin']}'"
         )
         assert row["front_quarterly"] == quarterly["front"][0]
 
 
-def test_the_spreads_are_those_of_neighbours_on_the_curve(lake: Lake, facts: Facts) -> None:
-    basis = lake.scan("basis").join(lake.scan("instruments"), on="instrument").collect()
+def test_the_spreads_are_those_of_neighbours_on_the_curve(ailing: Lake, facts: Facts) -> None:
+    basis = ailing.scan("basis").join(ailing.scan("instruments"), on="instrument").collect()
     curve, spreads = figure(facts, "curve"), figure(facts, "spreads")
     for coin in ("BTC", "ETH"):
         own = basis.filter(base=coin).filter(pl.col("ts") == pl.col("ts").max())
@@ -128,8 +123,8 @@ def test_the_spreads_are_those_of_neighbours_on_the_curve(lake: Lake, facts: Fac
             assert row["forward_pct"] == pytest.approx(rate, abs=0.00501)
 
 
-def test_no_price_and_no_volume_is_lost_in_steps(lake: Lake, facts: Facts) -> None:
-    candles = lake.scan("candles").join(lake.scan("instruments"), on="instrument").collect()
+def test_no_price_and_no_volume_is_lost_in_steps(ailing: Lake, facts: Facts) -> None:
+    candles = ailing.scan("candles").join(ailing.scan("instruments"), on="instrument").collect()
     price, volume = figure(facts, "price"), figure(facts, "volume")
     for coin in ("BTC", "ETH"):
         own = candles.filter(~pl.col("suspect"), base=coin, kind="perpetual").sort("ts")
@@ -144,8 +139,8 @@ def test_no_price_and_no_volume_is_lost_in_steps(lake: Lake, facts: Facts) -> No
             assert found.sum() == pytest.approx(cost, abs=found.len())
 
 
-def test_the_surface_and_the_front_are_medians_and_last_values(lake: Lake, facts: Facts) -> None:
-    basis = lake.scan("basis").join(lake.scan("instruments"), on="instrument").collect()
+def test_the_surface_and_the_front_are_medians_and_last_values(ailing: Lake, facts: Facts) -> None:
+    basis = ailing.scan("basis").join(ailing.scan("instruments"), on="instrument").collect()
     surface = figure(facts, "surface")
     hourly = basis.filter(
         pl.col("ts").dt.minute() == 59, pl.col("days_to_expiry") >= 1, ~pl.col("suspect")
@@ -164,7 +159,7 @@ def test_the_surface_and_the_front_are_medians_and_last_values(lake: Lake, facts
     assert cell["annualised_pct"] == pytest.approx(own["annualised_pct"].median(), abs=0.00501)
     front = figure(facts, "front-quarterly")
     for coin in ("BTC", "ETH"):
-        last = lake.sql(
+        last = ailing.sql(
             f"FROM front_quarterly WHERE coin = '{coin}' AND NOT suspect ORDER BY ts DESC LIMIT 1"
         )
         found = front.filter(coin=coin)
@@ -256,15 +251,15 @@ def test_the_figures_of_carry_hold_what_its_views_do(carry_lake: Lake, carry_fac
     assert both["basis_pct"].to_list() == close(both["annualised_pct"].to_list())
 
 
-def test_a_contracts_steps_keep_every_extreme(lake: Lake, facts: Facts) -> None:
-    known = lake.read(INSTRUMENTS)
+def test_a_contracts_steps_keep_every_extreme(ailing: Lake, facts: Facts) -> None:
+    known = ailing.read(INSTRUMENTS)
     found = figure(facts, "contracts")
     for row in found.iter_rows(named=True):
         own = known.row(by_predicate=pl.col("instrument") == row["instrument"], named=True)
         step, left = timedelta(minutes=row["step_minutes"]), own["expires_at"] - pl.col("ts")
         assert (own["expires_at"] - own["listed_at"]) / step <= STEPS_A_LIFE
         rows = (
-            lake.scan("basis")
+            ailing.scan("basis")
             .filter(pl.col("instrument") == row["instrument"], ~pl.col("suspect"))
             .with_columns(step=left.dt.total_minutes() // row["step_minutes"])
             .group_by("step")
@@ -281,12 +276,12 @@ def test_a_contracts_steps_keep_every_extreme(lake: Lake, facts: Facts) -> None:
             assert row[f"{name}_basis_pct"] == pytest.approx(rows[name].to_list(), abs=0.00005)
 
 
-def test_the_untraded_share_is_that_of_the_candles(lake: Lake, facts: Facts) -> None:
+def test_the_untraded_share_is_that_of_the_candles(ailing: Lake, facts: Facts) -> None:
     kind = pl.when(pl.col("kind") == "perpetual").then(pl.lit("perpetual"))
     series = pl.concat_str("base", pl.lit(" "), kind.otherwise(pl.lit("futures"))).alias("series")
     expected = (
-        lake.scan("candles")
-        .join(lake.scan("instruments"), on="instrument")
+        ailing.scan("candles")
+        .join(ailing.scan("instruments"), on="instrument")
         .group_by(series, pl.col("ts").dt.strftime("%Y-%m").alias("month"))
         .agg(pl.len().alias("candles"), (~pl.col("traded")).sum().alias("untraded"))
         .sort("series", "month")
@@ -298,25 +293,25 @@ def test_the_untraded_share_is_that_of_the_candles(lake: Lake, facts: Facts) -> 
     assert found["untraded_pct"].to_list() == pytest.approx(shares.to_list(), abs=0.0005)
 
 
-def test_the_batch_and_the_fingerprint_are_the_lakes(lake: Lake, facts: Facts) -> None:
-    done = basislake(None, "fingerprint", "--lake", lake.uri, "--json").json
+def test_the_batch_and_the_fingerprint_are_the_lakes(ailing: Lake, facts: Facts) -> None:
+    done = basislake(None, "fingerprint", "--lake", ailing.uri, "--json").json
     found = figure(facts, "fingerprint")
     digests = dict(found.select("table_name", "sha256").iter_rows())
     assert digests.pop("the lake") == done["lake"]
     assert digests == done["tables"]
-    assert facts.as_of == facts.built == newest_batch(lake)
+    assert facts.as_of == facts.built == newest_batch(ailing)
     sizes = dict(figure(facts, "storage").select("table_name", "bytes").iter_rows())
-    files = {f.path: f.bytes for f in lake.snapshot(CANDLES).files}
+    files = {f.path: f.bytes for f in ailing.snapshot(CANDLES).files}
     assert sizes["candles"] == sum(files.values())
 
 
-def test_no_progress_of_duckdb_gets_among_the_results(lake: Lake) -> None:
-    (setting,) = lake.sql("SELECT current_setting('enable_progress_bar') AS is_on")["is_on"]
+def test_no_progress_of_duckdb_gets_among_the_results(ailing: Lake) -> None:
+    (setting,) = ailing.sql("SELECT current_setting('enable_progress_bar') AS is_on")["is_on"]
     assert setting is False
 
 
-def test_the_same_lake_says_the_same_again(lake: Lake, facts: Facts) -> None:
-    again = gather(lake, MADE_AT, None, 1)
+def test_the_same_lake_says_the_same_again(ailing: Lake, facts: Facts) -> None:
+    again = gather(ailing, MADE_AT, None, 1)
     assert again == facts
     assert page(again) == page(facts)
     assert from_json(to_json(facts), "here") == facts

@@ -24,11 +24,6 @@ from tests.reporting import HOSTILE, MADE_AT, text_of
 from tests.staged import built
 
 
-@pytest.fixture(scope="module")
-def lake(ailing: Lake) -> Lake:
-    return ailing
-
-
 def made(lake: Lake, folder: Path) -> Path:
     """A report on disk."""
     done, _ = make(lake, folder, MADE_AT, None, 2)
@@ -68,8 +63,8 @@ def column(facts: dict[str, Any], figure: str, name: str) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_a_report_stands_also_when_the_lake_has_moved_on(lake: Lake, tmp_path: Path) -> None:
-    copy = copied(lake, tmp_path)
+def test_a_report_stands_also_when_the_lake_has_moved_on(ailing: Lake, tmp_path: Path) -> None:
+    copy = copied(ailing, tmp_path)
     folder = made(copy, tmp_path / "report")
     assert differing(copy, folder) == {}
     name = UNANSWERED[0]
@@ -82,8 +77,8 @@ def test_a_report_stands_also_when_the_lake_has_moved_on(lake: Lake, tmp_path: P
     assert number > json.loads((folder / "report.json").read_bytes())["as_of"]
 
 
-def test_a_report_made_while_a_batch_is_being_stored_stands(lake: Lake, tmp_path: Path) -> None:
-    grown = copied(lake, tmp_path)
+def test_a_report_made_while_a_batch_is_being_stored_stands(ailing: Lake, tmp_path: Path) -> None:
+    grown = copied(ailing, tmp_path)
     begin(grown, "BTC-PERPETUAL")
     assert differing(grown, made(grown, tmp_path / "report")) == {}
 
@@ -98,30 +93,30 @@ FIGURES_TO_CHANGE = [
     ("figure", "name"),
     FIGURES_TO_CHANGE,
 )
-def test_a_changed_figure_is_found(lake: Lake, tmp_path: Path, figure: str, name: str) -> None:
-    folder = made(lake, tmp_path)
+def test_a_changed_figure_is_found(ailing: Lake, tmp_path: Path, figure: str, name: str) -> None:
+    folder = made(ailing, tmp_path)
 
     def change(facts: dict[str, Any]) -> None:
         values = column(facts, figure, name)
         values[0] = "0" * 64 if name == "sha256" else values[0] + 1
 
     rewritten(folder, change, page=False)
-    assert differing(lake, folder) == {figure: "the page and report.json differ"}
+    assert differing(ailing, folder) == {figure: "the page and report.json differ"}
     rewritten(folder, lambda _: None, page=True)
-    found = differing(lake, folder)
+    found = differing(ailing, folder)
     # What only the charts show is nowhere else on the page.
     assert found.keys() == ({figure} if figure == "coverage" else {figure, "page"})
     assert found[figure].startswith(f"{name}: e.g. row 1 is ")
 
 
 @pytest.mark.slow
-def test_a_changed_headline_and_a_changed_query_are_found(lake: Lake, tmp_path: Path) -> None:
-    folder = made(lake, tmp_path)
+def test_a_changed_headline_and_a_changed_query_are_found(ailing: Lake, tmp_path: Path) -> None:
+    folder = made(ailing, tmp_path)
     shown = (folder / "index.html").read_text()
-    candles = f"{lake.snapshot(CANDLES).rows:,}"
+    candles = f"{ailing.snapshot(CANDLES).rows:,}"
     assert candles in shown
     (folder / "index.html").write_text(shown.replace(candles, "9" + candles))
-    assert differing(lake, folder).keys() == {"page"}
+    assert differing(ailing, folder).keys() == {"page"}
 
     def change(facts: dict[str, Any]) -> None:
         place = [figure["name"] for figure in facts["figures"]].index("summary")
@@ -129,17 +124,17 @@ def test_a_changed_headline_and_a_changed_query_are_found(lake: Lake, tmp_path: 
 
     (folder / "index.html").write_text(shown)
     rewritten(folder, change, page=True)
-    found = differing(lake, folder)
+    found = differing(ailing, folder)
     assert found["summary"] == "the query has changed; run `basislake report` again"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 99}', "\x00"])
-def test_a_file_that_is_no_report_is_told_as_such(lake: Lake, tmp_path: Path, text: str) -> None:
-    folder = made(lake, tmp_path)
+def test_a_file_that_is_no_report_is_told_as_such(ailing: Lake, tmp_path: Path, text: str) -> None:
+    folder = made(ailing, tmp_path)
     (folder / "report.json").write_text(text)
     with pytest.raises(LakeError, match="`basislake report` writes a new one"):
-        verify(lake, folder, None, 1)
+        verify(ailing, folder, None, 1)
 
 
 @pytest.mark.parametrize(
@@ -166,22 +161,22 @@ def test_facts_of_another_shape_are_no_report(
 
 
 @pytest.mark.slow
-def test_facts_that_no_lake_has_said_are_found(lake: Lake, tmp_path: Path) -> None:
-    folder = made(lake, tmp_path)
+def test_facts_that_no_lake_has_said_are_found(ailing: Lake, tmp_path: Path) -> None:
+    folder = made(ailing, tmp_path)
 
     def change(facts: dict[str, Any]) -> None:
         for figure in facts["figures"]:
             figure["columns"] = {"x": [None, [1], {}, HOSTILE]}
 
     rewritten(folder, change, page=True)
-    found = differing(lake, folder)
+    found = differing(ailing, folder)
     assert found.keys() == {"page", *(f.name for f in FIGURES if f.name != "storage")}
     assert found["gaps"] == "it has other columns"
 
 
 @pytest.mark.slow
-def test_a_report_whose_files_are_gone_cannot_be_verified(lake: Lake, tmp_path: Path) -> None:
-    copy = copied(lake, tmp_path)
+def test_a_report_whose_files_are_gone_cannot_be_verified(ailing: Lake, tmp_path: Path) -> None:
+    copy = copied(ailing, tmp_path)
     folder = made(copy, tmp_path / "report")
     for path in Path(copy.uri, "basis").rglob("*.parquet"):
         path.unlink()

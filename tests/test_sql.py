@@ -1,7 +1,6 @@
 """Queries of the command: their sources, several at once, and the shell."""
 
 import io
-import json
 import os
 import pty
 import re
@@ -28,24 +27,19 @@ from tests.processes import PATIENCE_S
 TWO = "SELECT 1 AS a; SET threads = 1; SELECT 'x;y' AS b, 2 AS c; -- the end;"
 
 
-@pytest.fixture(scope="module")
-def lake(market_lake: Lake) -> Lake:
-    return market_lake
-
-
 def stdin_of(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", TextIOWrapper(io.BytesIO(text)))
 
 
 def test_a_query_comes_from_a_file_or_the_standard_input(
-    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    market_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "my question.sql"
     path.write_text("\ufeffSELECT 'é' AS a -- ü\n", encoding="utf-8")
-    done = basislake(None, "sql", path, "--lake", lake.uri, "--json")
+    done = basislake(None, "sql", path, "--lake", market_lake.uri, "--json")
     assert (done.code, done.json) == (0, [{"a": "é"}]), done.err
     stdin_of(b"SELECT 8 AS b", monkeypatch)
-    assert basislake(None, "sql", "-", "--lake", lake.uri, "--json").json == [{"b": 8}]
+    assert basislake(None, "sql", "-", "--lake", market_lake.uri, "--json").json == [{"b": 8}]
 
 
 @pytest.mark.parametrize(
@@ -53,23 +47,23 @@ def test_a_query_comes_from_a_file_or_the_standard_input(
     [(None, "No such file or directory"), (b"\xff", "is not text in UTF-8")],
 )
 def test_a_file_that_cannot_be_read_is_named(
-    lake: Lake, tmp_path: Path, text: bytes | None, message: str
+    market_lake: Lake, tmp_path: Path, text: bytes | None, message: str
 ) -> None:
     path = tmp_path / "query.sql"
     if text is not None:
         path.write_bytes(text)
-    done = basislake(None, "sql", path, "--lake", lake.uri)
+    done = basislake(None, "sql", path, "--lake", market_lake.uri)
     assert (done.code, done.out) == (2, "")
     assert f"{path} " in done.err
     assert message in done.err
 
 
 def test_without_a_query_and_a_terminal_it_is_wrong_usage(
-    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    market_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stdin_of(b"SELECT 1", monkeypatch)
     for options in ((), ("--output", tmp_path / "a.csv")):
-        done = basislake(None, "sql", "--lake", lake.uri, *options)
+        done = basislake(None, "sql", "--lake", market_lake.uri, *options)
         assert (done.code, done.out) == (2, "")
         assert "Give a query: SQL, a file that ends in .sql, - for the standard input" in done.err
 
@@ -83,8 +77,8 @@ PRINTED = {
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_each_statement_prints_its_rows(lake: Lake, format_: str) -> None:
-    done = basislake(None, "sql", TWO, "--lake", lake.uri, "--format", format_)
+def test_each_statement_prints_its_rows(market_lake: Lake, format_: str) -> None:
+    done = basislake(None, "sql", TWO, "--lake", market_lake.uri, "--format", format_)
     if format_ in ("parquet", "arrow"):
         assert (done.code, done.out) == (2, "")
         assert "rows of one statement, but 2 of these return rows. Nothing was run." in done.err
@@ -96,32 +90,33 @@ def test_each_statement_prints_its_rows(lake: Lake, format_: str) -> None:
         assert re.sub(" +\n", "\n", done.out) == PRINTED[format_]
 
 
-def test_the_rows_of_one_statement_among_others_are_one_list(lake: Lake) -> None:
+def test_the_rows_of_one_statement_among_others_are_one_list(market_lake: Lake) -> None:
     pivot = "CREATE TEMP TABLE t AS SELECT 1 AS a; PIVOT t ON a USING count(*)"
-    assert basislake(None, "sql", pivot, "--lake", lake.uri, "--json").json == [{"1": 1}]
-    none = basislake(None, "sql", "SET threads = 1", "--lake", lake.uri, "--json")
-    assert (none.code, none.json) == (0, [])
+    assert basislake(None, "sql", pivot, "--lake", market_lake.uri, "--json").json == [{"1": 1}]
+    for query in ("SET threads = 1", " -- ;"):
+        none = basislake(None, "sql", query, "--lake", market_lake.uri, "--json")
+        assert (none.code, none.json) == (0, [])
 
 
-def test_a_refused_statement_is_named_and_those_before_it_are_printed(lake: Lake) -> None:
-    done = basislake(None, "sql", "SELECT 1 AS a; SELECT nonsense", "--lake", lake.uri)
+def test_a_refused_statement_is_named_and_those_before_it_are_printed(market_lake: Lake) -> None:
+    done = basislake(None, "sql", "SELECT 1 AS a; SELECT nonsense", "--lake", market_lake.uri)
     assert (done.code, done.out.split()) == (2, ["1", "row", "a", "1"])
     assert "ERROR Statement 2 of 2: DuckDB refuses the query: " in done.err
-    unreadable = basislake(None, "sql", "SELECT 1; SELEKT 2", "--lake", lake.uri)
+    unreadable = basislake(None, "sql", "SELECT 1; SELEKT 2", "--lake", market_lake.uri)
     assert (unreadable.code, unreadable.out) == (2, "")
 
 
 def test_a_file_that_was_written_is_named_with_its_rows_and_size(
-    lake: Lake, tmp_path: Path
+    market_lake: Lake, tmp_path: Path
 ) -> None:
     path = tmp_path / "rows.csv"
     query = "SET threads = 1; SELECT 1 AS a UNION ALL SELECT 2 ORDER BY a;"
-    done = basislake(None, "sql", query, "--lake", lake.uri, "--output", path)
+    done = basislake(None, "sql", query, "--lake", market_lake.uri, "--output", path)
     assert (done.code, path.read_text()) == (0, "a\n1\n2\n")
     assert done.err.endswith(f" INFO Wrote 2 rows, 6 B, to {path}.\n")
-    refused = basislake(None, "sql", TWO, "--lake", lake.uri, "--output", path)
+    refused = basislake(None, "sql", TWO, "--lake", market_lake.uri, "--output", path)
     assert (refused.code, path.read_text()) == (2, "a\n1\n2\n")
-    none = basislake(None, "sql", "SET threads = 1", "--lake", lake.uri, "--output", path)
+    none = basislake(None, "sql", "SET threads = 1", "--lake", market_lake.uri, "--output", path)
     assert "none of these returns rows" in none.err
 
 
@@ -138,7 +133,9 @@ def test_a_statement_ends_with_a_semicolon_that_is_not_in_a_text(text: str, whol
     assert is_whole(text) == whole
 
 
-def test_the_shell_shows_errors_and_goes_on(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_shell_shows_errors_and_goes_on(
+    market_lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
     said: Iterator[str | BaseException] = iter(
         ["SELECT nonsense;", KeyboardInterrupt(), "SELEKT;", "@curves", "", "@currencies",
          "SELECT 1 AS a; SELECT 2 AS b;", "CREATE TEMP TABLE t AS SELECT 3 AS c;", "FROM t;",
@@ -151,7 +148,7 @@ def test_the_shell_shows_errors_and_goes_on(lake: Lake, capsys: pytest.CaptureFi
             raise given
         return given
 
-    with lake.duckdb() as connection:
+    with market_lake.duckdb() as connection:
         converse(connection, read, "csv")
     shown = capsys.readouterr()
     assert shown.err.count(" ERROR DuckDB refuses the query: ") == 2
@@ -163,11 +160,11 @@ def test_the_shell_shows_errors_and_goes_on(lake: Lake, capsys: pytest.CaptureFi
     assert next(said, None) is None
 
 
-def test_a_signal_that_ends_the_command_ends_the_shell_too(lake: Lake) -> None:
+def test_a_signal_that_ends_the_command_ends_the_shell_too(market_lake: Lake) -> None:
     def read() -> str:
         raise Ended
 
-    with lake.duckdb() as connection, pytest.raises(Ended):
+    with market_lake.duckdb() as connection, pytest.raises(Ended):
         converse(connection, read, "csv")
 
 
@@ -236,9 +233,9 @@ class Terminal:
 
 
 @pytest.mark.slow
-def test_the_shell_on_a_terminal(lake: Lake, tmp_path: Path) -> None:
+def test_the_shell_on_a_terminal(market_lake: Lake, tmp_path: Path) -> None:
     shell = Terminal(
-        "sql", "--lake", lake.uri, XDG_STATE_HOME=str(tmp_path), PROMPT_TOOLKIT_NO_CPR="1"
+        "sql", "--lake", market_lake.uri, XDG_STATE_HOME=str(tmp_path), PROMPT_TOOLKIT_NO_CPR="1"
     )
     shell.expect("Ctrl-D ends the shell.*[\r\n]+.*basislake> ?$")
     shell.type("SELECT count(*) AS n\r")
@@ -261,7 +258,3 @@ def test_the_shell_on_a_terminal(lake: Lake, tmp_path: Path) -> None:
     assert shell.end() == 0
     history = (tmp_path / "basislake" / "sql-history").read_text()
     assert "+FROM candles_hourly;" in history
-
-
-def test_json_of_no_statement_is_an_empty_list(lake: Lake) -> None:
-    assert json.loads(basislake(None, "sql", " -- ;", "--lake", lake.uri, "--json").out) == []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lake.files.slices import by_month
 from lake.tables import BASIS, CANDLES
+from tests.lakes import candle
 from transforms.basis import basis
 from transforms.quality import period_figures, quality, warnings
 from transforms.rules import WARNING_RULES
@@ -20,16 +21,8 @@ FUTURE = "BTC-28JUN24"
 
 def candles(closes: dict[int, float], start: datetime = START) -> pl.DataFrame:
     rows = [
-        {
-            "instrument": FUTURE,
-            "ts": start + minute * MINUTE,
-            **dict.fromkeys(("open", "high", "low", "close"), close),
-            "volume": float(minute % 2),
-            "cost": 0.0,
-            "traded": minute % 2 == 1,
-            "suspect": False,
-        }
-        for minute, close in sorted(closes.items())
+        candle(FUTURE, start + n * MINUTE, close, volume=float(n % 2), traded=n % 2 == 1)
+        for n, close in sorted(closes.items())
     ]
     return pl.DataFrame(rows, schema=CANDLES.polars_schema)
 

@@ -18,12 +18,12 @@ from lake.tables import BUILDS, CURATED, PERIODS
 from lake.time.intervals import MINUTE
 from tests.arriving import PROGRAM, arrive, built_elsewhere, contents
 from tests.lakes import Killed, instrument, record
+from tests.spiked import DAY
 from tests.tiers import slow_but
 from transforms.build import build
 
 # A period begins.
 BORDER = datetime(2024, 2, 5, tzinfo=UTC)
-DAY = 1440
 LIVES = {
     "BTC-PERPETUAL": None,
     "BTC-16FEB24": datetime(2024, 2, 16, 8, tzinfo=UTC),

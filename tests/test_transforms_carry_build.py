@@ -52,11 +52,6 @@ Build = Callable[..., BuildResult]
 CURATED_OF = {c.raw: c.table for c in CURATIONS}
 
 
-@pytest.fixture(name="lake")
-def fixture_lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
 @pytest.fixture(name="build", scope="module")
 def fixture_build() -> Iterator[Build]:
     with ThreadPoolExecutor(1) as executor:
@@ -110,19 +105,19 @@ BROKEN: list[tuple[Table, Row, list[str]]] = [
 
 
 def test_each_raw_row_is_curated_or_rejected_and_the_newest_of_a_key_counts(
-    lake: Lake, build: Build
+    at: Lake, build: Build
 ) -> None:
     rows = everything()
     first = {table: own[: len(own) // 2] for table, own in rows.items()}
-    receive(lake, first)
+    receive(at, first)
     # Of each dataset a row comes again with another last value, and once more.
     again = {table: [broken(own[3], **{table.names[-2]: 0.5})] for table, own in rows.items()}
-    receive(lake, again)
-    receive(lake, {table: [own[3]] for table, own in rows.items()})
-    receive(lake, {table: [row for t, row, _ in BROKEN if t is table] for table in rows})
-    result = build(lake)
-    raw = {table: lake.snapshot(table).rows for table in RAW_CARRY}
-    still = lake.state()
+    receive(at, again)
+    receive(at, {table: [own[3]] for table, own in rows.items()})
+    receive(at, {table: [row for t, row, _ in BROKEN if t is table] for table in rows})
+    result = build(at)
+    raw = {table: at.snapshot(table).rows for table in RAW_CARRY}
+    still = at.state()
     rejected = still.read(REJECTED)
     for table, own in CURATED_OF.items():
         dataset = own.name
@@ -140,48 +135,48 @@ def test_each_raw_row_is_curated_or_rejected_and_the_newest_of_a_key_counts(
 
 
 def test_new_keys_are_added_other_changes_make_a_dataset_again_and_the_rest_stays(
-    lake: Lake, build: Build
+    at: Lake, build: Build
 ) -> None:
     rows = everything()
     hours = rows[RAW_FUNDING]
-    receive(lake, {**rows, RAW_FUNDING: hours[2:]})
-    build(lake)
-    before, held = versions(lake), lake.snapshot(FUNDING).files
+    receive(at, {**rows, RAW_FUNDING: hours[2:]})
+    build(at)
+    before, held = versions(at), at.snapshot(FUNDING).files
     # Nothing of carry.
-    receive(lake, {})
-    build(lake)
-    assert versions(lake) == before
+    receive(at, {})
+    build(at)
+    assert versions(at) == before
     # An hour before all others and a rejected one: neither is known.
     wrong = broken(hours[1], index_price=None)
-    receive(lake, {RAW_FUNDING: [hours[0], wrong]})
-    build(lake)
-    now = versions(lake)
+    receive(at, {RAW_FUNDING: [hours[0], wrong]})
+    build(at)
+    now = versions(at)
     assert {name for name in before if before[name] != now[name]} == {"funding", "rejected"}
-    assert set(held) < set(lake.snapshot(FUNDING).files)
+    assert set(held) < set(at.snapshot(FUNDING).files)
     # One that was rejected comes right; one that counts comes with a rate over the cap.
     high = broken(hours[30], interest_8h=-0.02)
-    newest = receive(lake, {RAW_FUNDING: [hours[1], high]})
-    build(lake)
-    assert set(held).isdisjoint(lake.snapshot(FUNDING).files)
-    assert found(lake) == elsewhere(build, lake)
-    warned = lake.state().read(WARNINGS).rows()
+    newest = receive(at, {RAW_FUNDING: [hours[1], high]})
+    build(at)
+    assert set(held).isdisjoint(at.snapshot(FUNDING).files)
+    assert found(at) == elsewhere(build, at)
+    warned = at.state().read(WARNINGS).rows()
     assert warned == [(PERPETUAL, "funding_over_cap", 1), (PERPETUAL, "funding_sum", 1)]
     # A month later of another table; the warnings of this one are kept.
-    receive(lake, {RAW_DELIVERIES: deliveries("btc_usd", SINCE + 60 * DAY, 1)})
-    build(lake)
-    assert lake.state().read(WARNINGS).rows() == warned
-    assert lake.state().read(DELIVERIES).height == 121
+    receive(at, {RAW_DELIVERIES: deliveries("btc_usd", SINCE + 60 * DAY, 1)})
+    build(at)
+    assert at.state().read(WARNINGS).rows() == warned
+    assert at.state().read(DELIVERIES).height == 121
     # As of an older batch and back; a build then is what it is now.
-    build(past(lake, 1))
-    assert found(lake) == elsewhere(build, past(lake, 1))
+    build(past(at, 1))
+    assert found(at) == elsewhere(build, past(at, 1))
     unproved = "SELECT instrument, month FROM funding_proof WHERE NOT proved"
-    assert past(lake, 1).sql(unproved).rows() == [(PERPETUAL, date(2020, 1, 1))]
-    assert past(lake, newest).sql(unproved).rows() == []
-    build(lake)
-    assert found(lake) == elsewhere(build, lake)
-    still = versions(lake)
-    assert build(lake).carry["deliveries"] == 121
-    assert versions(lake) == still
+    assert past(at, 1).sql(unproved).rows() == [(PERPETUAL, date(2020, 1, 1))]
+    assert past(at, newest).sql(unproved).rows() == []
+    build(at)
+    assert found(at) == elsewhere(build, at)
+    still = versions(at)
+    assert build(at).carry["deliveries"] == 121
+    assert versions(at) == still
 
 
 def small() -> dict[Table, list[Row]]:
@@ -196,79 +191,77 @@ def small() -> dict[Table, list[Row]]:
 
 @pytest.mark.parametrize("before", [REJECTED, BUILDS], ids=lambda table: table.name)
 def test_a_kill_leaves_the_tables_of_the_build_before_and_the_next_build_finishes(
-    lake: Lake, build: Build, before: Table
+    at: Lake, build: Build, before: Table
 ) -> None:
-    receive(lake, {table: rows[:1] for table, rows in small().items()})
-    build(lake)
-    old = found(lake)
-    receive(lake, {table: rows[1:] for table, rows in small().items()})
+    receive(at, {table: rows[:1] for table, rows in small().items()})
+    build(at)
+    old = found(at)
+    receive(at, {table: rows[1:] for table, rows in small().items()})
     with pytest.raises(LakeError, match="killed"):
-        build(lake, target=Killed(lake, before))
-    assert found(lake) == old
-    build(lake)
-    assert found(lake) == elsewhere(build, lake) != old
+        build(at, target=Killed(at, before))
+    assert found(at) == old
+    build(at)
+    assert found(at) == elsewhere(build, at) != old
 
 
 def test_a_full_build_replaces_damaged_tables_and_other_rules_make_all_again(
-    lake: Lake, build: Build
+    at: Lake, build: Build
 ) -> None:
-    receive(lake, small())
-    build(lake)
-    whole = found(lake)
+    receive(at, small())
+    build(at)
+    whole = found(at)
     for table in CARRY:
-        for file in lake.snapshot(table).files:
-            (Path(lake.uri) / table.name / file.path).write_bytes(b"no file of ours")
-    receive(lake, {RAW_FUNDING: funding(hours=3)[2:]})
+        for file in at.snapshot(table).files:
+            (Path(at.uri) / table.name / file.path).write_bytes(b"no file of ours")
+    receive(at, {RAW_FUNDING: funding(hours=3)[2:]})
     with pytest.raises(LakeError, match="build --full"):
-        build(lake)
-    build(lake, full=True)
-    again = found(lake)
+        build(at)
+    build(at, full=True)
+    again = found(at)
     assert [again[table.name] for table in (FUNDING, SETTLEMENTS)] == [
         whole[table.name] for table in (FUNDING, SETTLEMENTS)
     ]
     # What other rules had made is made again, though nothing came.
-    last = lake.snapshot(BUILDS)
+    last = at.snapshot(BUILDS)
     row = last.read().tail(1).with_columns(rules=pl.lit("other"))
-    base = lake.snapshot(FUNDING)
-    lake.commit(base, [], LINEAGE, removing=base.files, counters={BUILD: 2})
-    other = lake.write(BUILDS, row)
-    lake.commit(last, [other], LINEAGE, removing=last.files, counters={BUILD: 2})
-    assert lake.state().read(FUNDING).is_empty()
-    build(lake)
-    assert found(lake) == again
+    base = at.snapshot(FUNDING)
+    at.commit(base, [], LINEAGE, removing=base.files, counters={BUILD: 2})
+    other = at.write(BUILDS, row)
+    at.commit(last, [other], LINEAGE, removing=last.files, counters={BUILD: 2})
+    assert at.state().read(FUNDING).is_empty()
+    build(at)
+    assert found(at) == again
 
 
-def test_rows_that_appear_late_under_a_number_of_then_are_not_lost(
-    lake: Lake, build: Build
-) -> None:
+def test_rows_that_appear_late_under_a_number_of_then_are_not_lost(at: Lake, build: Build) -> None:
     rows = small()
-    receive(lake, {table: own[:1] for table, own in rows.items()})
-    build(lake)
+    receive(at, {table: own[:1] for table, own in rows.items()})
+    build(at)
     # Its writer had the number before, and was slow.
-    late = lake.write(RAW_FUNDING, lake.read(RAW_FUNDING).with_columns(hour_end=SINCE + 9 * HOUR))
-    lake.commit(lake.snapshot(RAW_FUNDING), [late], LINEAGE)
-    receive(lake, {RAW_DELIVERIES: rows[RAW_DELIVERIES][1:]})
-    build(lake)
-    assert lake.state().read(FUNDING).height == 2
-    assert found(lake) == elsewhere(build, lake)
+    late = at.write(RAW_FUNDING, at.read(RAW_FUNDING).with_columns(hour_end=SINCE + 9 * HOUR))
+    at.commit(at.snapshot(RAW_FUNDING), [late], LINEAGE)
+    receive(at, {RAW_DELIVERIES: rows[RAW_DELIVERIES][1:]})
+    build(at)
+    assert at.state().read(FUNDING).height == 2
+    assert found(at) == elsewhere(build, at)
 
 
 def test_hours_that_came_one_by_one_are_compacted_and_still_built_from(
-    lake: Lake, build: Build
+    at: Lake, build: Build
 ) -> None:
     for hour in funding(hours=5):
-        receive(lake, {RAW_FUNDING: [hour]})
-        build(lake)
-    assert len(lake.snapshot(FUNDING).files) == 5
-    held = found(lake)
-    maintain(lake, "test")
-    assert len(lake.snapshot(FUNDING).files) == 1
-    assert len(lake.snapshot(RAW_FUNDING).files) == 1
-    assert found(lake) == held
-    before = versions(lake)
-    receive(lake, {})
-    build(lake)
-    assert versions(lake) == before
+        receive(at, {RAW_FUNDING: [hour]})
+        build(at)
+    assert len(at.snapshot(FUNDING).files) == 5
+    held = found(at)
+    maintain(at, "test")
+    assert len(at.snapshot(FUNDING).files) == 1
+    assert len(at.snapshot(RAW_FUNDING).files) == 1
+    assert found(at) == held
+    before = versions(at)
+    receive(at, {})
+    build(at)
+    assert versions(at) == before
 
 
 def test_the_warning_rules_of_funding_are_told_from_those_of_candles_by_their_names() -> None:

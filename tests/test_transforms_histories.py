@@ -24,10 +24,9 @@ from lake.tables import BASIS, BUILDS, CANDLES, CURATED, INSTRUMENTS, RAW_CANDLE
 from tests.arriving import PROGRAM, arrive, built_elsewhere, contents, new_lake
 from tests.lakes import Killed, record
 from tests.profiles import examples
-from tests.spiked import NEXT, QUARTERLY, WEEKLY, eventful
+from tests.spiked import DAY, NEXT, QUARTERLY, WEEKLY, eventful
 from transforms.build import build
 
-DAY = 1440
 # The market begins in January, has gone on for four days by the next month's fourth, and then goes
 # on at the end of that month, into March.
 LATER = timedelta(days=29)

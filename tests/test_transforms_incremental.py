@@ -17,6 +17,7 @@ from lake.table import Table
 from lake.tables import ASKS, BASIS, CANDLES, QUALITY, QUARANTINE, RAW_CANDLES
 from tests.arriving import PROGRAM, arrive, contents, new_lake
 from tests.spiked import (
+    DAY,
     EXPIRIES,
     MONTHS_END,
     NEXT,
@@ -32,7 +33,6 @@ from tests.spiked import (
 )
 from transforms.build import SETTINGS, build
 
-DAY = 1440
 LENGTH = 8 * DAY
 # A month ends 16 hours after the market begins.
 LATER = timedelta(days=30)

@@ -21,9 +21,15 @@ EXPIRES = FIRST_MINUTE + timedelta(minutes=100)
 GOOD = {"open": 10.0, "high": 12.0, "low": 9.0, "close": 11.0, "volume": 1.0, "cost": 10.0}
 
 
-def raw(*changes: dict[str, object], start: datetime = FIRST_MINUTE) -> pl.DataFrame:
+def raw(*changes: dict[str, object]) -> pl.DataFrame:
     rows = [
-        {"instrument": NAME, "batch": 1, "ts": start + timedelta(minutes=i), **GOOD, **change}
+        {
+            "instrument": NAME,
+            "batch": 1,
+            "ts": FIRST_MINUTE + timedelta(minutes=i),
+            **GOOD,
+            **change,
+        }
         for i, change in enumerate(changes)
     ]
     return pl.DataFrame(rows, schema=RAW_CANDLES.polars_schema)

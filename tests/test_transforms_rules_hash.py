@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lake import Lake
 from tests.market import ROOT
 from tests.processes import finished
-from tests.staged import Staged
 
 ALL_BROKEN = """
 
@@ -52,9 +52,8 @@ def test_the_hash_is_of_the_rules_and_not_of_the_machine(rules: Path) -> None:
 
 @pytest.mark.slow
 def test_a_changed_rule_builds_everything_again_and_the_old_one_brings_all_back(
-    rules: Path, staged: Staged, tmp_path: Path
+    rules: Path, lake: Lake
 ) -> None:
-    lake = staged.copy(tmp_path)
     build = ("-m", "basislake", "build", "--json", "--lake", lake.uri)
     before = json.loads(ran(rules, *build))
     assert (before["rebuilt"], before["quarantined"]) == (0, 0)

@@ -1,36 +1,32 @@
 """Spikes: planted ones are found, common moves and other candles are not flagged."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
-from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.table import BATCH
-from lake.tables import RAW_CANDLES
 from tests.profiles import examples
 from tests.spiked import (
+    DAY,
     EXPIRIES,
     MONTHS_END,
     NEXT,
     PERPETUAL,
     PRICES,
     QUARTERLY,
+    RECORDED,
     START,
     WEEKLY,
-    Market,
     market,
     planted,
+    recorded,
     stale,
 )
 from tests.tiers import slow_but
 
-RECORDED = Path(__file__).parents[2] / "shared" / "recordings" / "candles_1m_BTC_pairs.parquet"
-RECEIVED = [name for name in RAW_CANDLES.names if name != BATCH]
-DAY = 1440
 FUTURES = (WEEKLY, NEXT, QUARTERLY)
 FACTORS = (1.5, 1 / 1.5)
 # A high cannot be planted below, nor a low above.
@@ -208,12 +204,9 @@ def test_a_spike_that_nobody_trades_away_from_is_flagged_until_the_period_ends()
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recordings are not kept in this repository")
 def test_no_recorded_candle_is_flagged() -> None:
     """3,346 real candles at minutes hours apart: the bound is at most 1 in 10,000."""
-    recorded = pl.read_parquet(RECORDED).select(RECEIVED)
-    raw = {
-        str(name): frame.sort("ts")
-        for (name,), frame in recorded.partition_by("instrument", as_dict=True).items()
-    }
-    judged = Market(raw, {name: _expiry(name) for name in raw}).judged()
+    real = recorded()
+    assert real is not None
+    judged = real.judged()
     assert sum(frame.height for frame in judged.values()) == 3346
     assert flagged(judged) == {}
 
@@ -223,19 +216,9 @@ def test_no_recorded_candle_is_flagged() -> None:
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("name", ["BTC-25DEC26", "BTC-2JAN26", PERPETUAL])
 def test_every_spike_planted_in_a_recording_is_found(name: str, factor: float) -> None:
-    recorded = pl.read_parquet(RECORDED).select(RECEIVED)
-    raw = {
-        str(key): frame.sort("ts")
-        for (key,), frame in recorded.partition_by("instrument", as_dict=True).items()
-    }
-    for row in range(0, raw[name].height, 97):
-        spiked = {**raw, name: planted(raw[name], row, "close", factor)}
-        judged = Market(spiked, {key: _expiry(key) for key in raw}).judged()
-        assert raw[name]["ts"][row] in flagged(judged)[name]
-
-
-def _expiry(name: str) -> datetime | None:
-    if name.endswith("PERPETUAL"):
-        return None
-    date = datetime.strptime(name.partition("-")[2].title(), "%d%b%y").replace(tzinfo=UTC)
-    return date + timedelta(hours=8)
+    real = recorded()
+    assert real is not None
+    frame = real.raw[name]
+    for row in range(0, frame.height, 97):
+        judged = real.having(name, planted(frame, row, "close", factor)).judged()
+        assert frame["ts"][row] in flagged(judged)[name]
