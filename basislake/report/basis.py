@@ -21,9 +21,8 @@ FRONT = Figure(
     meaning=(
         "The view `front_by`: the quarterly future that expires first, of those with more than "
         f"{FRONT_QUARTERLY_ROLL_DAYS} days left. There are at most {FRONT_STEPS:,} steps of equal "
-        "length, an hour or more, counted from 1970. A point is the last minute of a step; suspect "
-        "minutes are left out. A step without a point breaks the line. Hover over a point to see "
-        "the contract."
+        "length, an hour or more. A point is the last minute of a step; suspect minutes are left "
+        "out. A step without a point breaks the line. Hover over a point to see the contract."
     ),
     sql=query(f"""
         WITH {step_sql(FRONT_STEPS)}, steps AS (
@@ -54,9 +53,9 @@ SURFACE = Figure(
     title="Every contract through time",
     caption="Annualised basis by time and days to expiry; contracts move down to their expiry",
     meaning=(
-        f"A column is one of at most {SURFACE_STEPS} steps of equal length, an hour or more, "
-        "counted from 1970. A row is a level of days to expiry: level k is k²/4 to (k + 1)²/4 "
-        "days. A cell is the median of its contracts, over the last minute of each hour. Left out: "
+        f"A column is one of at most {SURFACE_STEPS} steps of equal length, an hour or more. A row "
+        "is a level of days to expiry: level k is k²/4 to (k + 1)²/4 days. A cell is the median of "
+        "its contracts, over the last minute of each hour. Left out: "
         f"suspect minutes, and contracts with less than {SHORTEST_DAYS} day to expiry, whose "
         "annualised basis is mostly noise. The colours end at the 2nd and 98th percentile of the "
         "cells. Click a cell to see its contract."

@@ -164,8 +164,7 @@ OPEN_INTEREST = Figure(
     meaning=(
         "The view `open_interest_daily`, from the exchange's settlements of inverse futures, whose "
         f"positions are in USD. There are at most {INTEREST_STEPS} steps of equal length, a day or "
-        "more, counted from 1970. A bar is the first day of a step; a day without settlements has "
-        "no bar."
+        "more. A bar is the first day of a step; a day without settlements has no bar."
     ),
     empty="The lake has no settlements of futures; `basislake run` fetches them.",
     sql=query(f"""
@@ -205,8 +204,8 @@ PREMIUM = Figure(
     meaning=(
         "The view `perpetual_premium`: (perpetual close - index) / index at the end of each hour, "
         f"in basis points (0.01 %), not annualised. There are at most {PREMIUM_STEPS:,} steps of "
-        "equal length, a day or more, counted from 1970. Hours without a candle are left out; a "
-        "step without candles breaks the line."
+        "equal length, a day or more. Hours without a candle are left out; a step without candles "
+        "breaks the line."
     ),
     empty="The lake has no funding, which includes the index; `basislake run` fetches it.",
     sql=query(f"""

@@ -99,9 +99,9 @@ PRICE = Figure(
     caption="Last close of each step, and its lowest to highest price",
     meaning=(
         f"The perpetual of each coin, in at most {PRICE_STEPS:,} steps of equal length, an hour or "
-        "more, counted from 1970. The line is the last close of a step, the band its lowest and "
-        "highest price, so no extreme is lost. Suspect candles (flagged by the rule `spike`) are "
-        "left out. A step without a candle breaks the line."
+        "more. The line is the last close of a step, the band its lowest and highest price, so no "
+        "extreme is lost. Suspect candles (flagged by the rule `spike`) are left out. A step "
+        "without a candle breaks the line."
     ),
     sql=query(f"""
         WITH {step_sql(PRICE_STEPS)}, steps AS (
@@ -136,7 +136,7 @@ CURVE = Figure(
         "Future close minus perpetual close of the same minute, in percent of the perpetual close, "
         "x 365 / days to expiry. Hollow: the future did not trade in the last hour, and the "
         "exchange repeats an old price. Not drawn: suspect prices, and futures in their last 60 "
-        "minutes, which have no annualised basis. The table Open futures has these, too."
+        "minutes, which have no annualised basis. The table Open futures lists them, too."
     ),
     sql=query(f"""
         SELECT coin, {text_sql("ts")} AS minute, instrument, term,
@@ -266,7 +266,7 @@ VOLUME = Figure(
     caption="Traded amount of the perpetuals, or of all futures, in USD",
     meaning=(
         f"The sum of `cost` of the candles, in at most {VOLUME_STEPS} steps of equal length, a day "
-        "or more, counted from 1970. The newest step is not complete."
+        "or more. The newest step is not complete."
     ),
     sql=query(f"""
         WITH {step_sql(VOLUME_STEPS, DAY_MINUTES)}, sums AS (

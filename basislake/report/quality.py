@@ -151,7 +151,7 @@ VERDICT_COUNTS = Figure(
 INSTRUMENTS = Figure(
     name="instruments",
     title="Instruments",
-    caption="The least sound first; a name links to its chart, its gaps to their list",
+    caption="The least sound first; a name links to its chart, a number of gaps to their list",
     meaning=(
         "Sound: share of the minutes that should have a candle. Missing: minutes after the first "
         "candle that two answers of the exchange lack. Repeated: rows that came twice and were "
@@ -201,7 +201,7 @@ RULES = Figure(
     name="rules",
     title="Candles that broke a rule",
     caption="Refused: moved to `quarantine`. Kept: stored in `candles`, with a warning",
-    meaning="A candle that breaks two rules counts for both. `superseded`: a later one counts.",
+    meaning="A candle that breaks two rules counts for both. `superseded`: replaced later.",
     sql=query("""
         SELECT rule, 'refused' AS outcome, count(*) AS candles,
                count(DISTINCT instrument) AS instruments
@@ -240,7 +240,7 @@ RULES = Figure(
 UNANSWERED = Figure(
     name="unanswered",
     title="Failed and empty instruments",
-    caption="Asked for, but some answers, or all candles, are still missing",
+    caption="Instruments that still lack some answers, or have no candle yet",
     meaning=(
         "Failed: the exchange gave no answer for some minutes; the next `basislake backfill` asks "
         "again. Empty: every answer came, but without a candle, as nothing has traded yet. Reason: "
