@@ -8,10 +8,8 @@ from pathlib import Path
 
 from lake.errors import UsageError
 from lake.lake import Lake
+from lake.location.endpoints import PREFIXES
 from lake.tables import TABLES
-
-# Different schemes of one store.
-_STORES = {"s3a": "s3", "azure": "az", "abfs": "az", "abfss": "az"}
 
 _ENDPOINT = re.compile("endpoint|account_name")
 
@@ -87,8 +85,8 @@ def _overlap_in_stores(source: Lake, target: Lake) -> bool:
 
 
 def _place(lake: Lake) -> tuple[str, str, list[str]]:
-    """Scheme, account or endpoint as far as the address contains it, and the names in bucket and
-    prefix. The environment is the same for both lakes of a copy.
+    """Kind of store, account or endpoint as far as the address contains it, and the names in bucket
+    and prefix. The environment is the same for both lakes of a copy.
     """
     scheme, _, rest = lake.uri.partition("://")
     bucket, *names = rest.split("/")
@@ -96,4 +94,4 @@ def _place(lake: Lake) -> tuple[str, str, list[str]]:
     account = host.partition(".")[0] or ",".join(
         sorted(value for name, value in lake.options.items() if _ENDPOINT.search(name.lower()))
     )
-    return _STORES.get(scheme, scheme), account, [container.lower(), *names]
+    return PREFIXES.get(scheme, scheme), account, [container.lower(), *names]

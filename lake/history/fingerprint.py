@@ -19,6 +19,7 @@ from lake.errors import DamagedError, GoneError
 from lake.files.content_hash import frame_digest
 from lake.files.parquet import DataFile
 from lake.files.slices import by_month, slices
+from lake.files.sorted_rows import read_rows
 from lake.lake import Lake
 from lake.snapshot import Snapshot
 from lake.table import Table
@@ -34,8 +35,8 @@ class Fingerprint:
         tables: sha256 by table, including tables without rows.
         rows: by table.
         damaged: files, as `table/path`, whose rows do not match the digest in their name, or that
-            are missing or cannot be read; they count as without rows. Checked only if all rows are
-            read.
+            are missing or cannot be read and so count as without rows; checked only if all rows
+            are read.
     """
 
     lake: str
@@ -103,24 +104,30 @@ def rows_of(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
 
 
 def verified_rows(snapshot: Snapshot, files: tuple[DataFile, ...]) -> pl.DataFrame:
-    """Return the rows in some files of one partition, file after file, without the partition's own
-    column.
+    """Return the rows in some files of one partition of the newest version, file after file,
+    without the partition's own column.
 
     Raises:
         DamagedError: a file cannot be read, or its rows do not match the digest in its name.
         LakeError: the store does not answer, or refuses.
     """
-    table, parts = snapshot.table, [snapshot.table.stored.empty()]
+    table, start = snapshot.table, 0
+    rows = read_rows(table, snapshot.uri, files, snapshot.options, table.stored.names)
     for file in files:
-        parts.append(rows_of(snapshot, (file,)))
-        is_whole = file.is_until(snapshot.until)
-        if is_whole and file.digest not in (None, frame_digest(table, parts[-1])):
+        if not _is_as_named(snapshot, file, rows.slice(start, file.rows)):
             raise DamagedError(
                 f"{table.name}/{file.path} is damaged: its rows do not match the digest in its "
                 "name. No candle was removed. Restore the file from a backup; "
                 "`basislake fingerprint --verify` lists all damaged files."
             )
-    return pl.concat(parts)
+        start += file.rows
+    return rows
+
+
+def _is_as_named(snapshot: Snapshot, file: DataFile, rows: pl.DataFrame) -> bool:
+    """Whether a file's rows match the digest in its name, as far as it has one and all count."""
+    is_whole = file.is_until(snapshot.until)
+    return not is_whole or file.digest in (None, frame_digest(snapshot.table, rows))
 
 
 def _parts(snapshot: Snapshot) -> Iterator[_Part]:
@@ -171,8 +178,12 @@ def _verified(part: _Part) -> tuple[list[str], list[str]]:
     frames, damaged = [table.stored.empty()], []
     for file in part.files:
         try:
-            frames.append(verified_rows(at, (file,)))
+            rows = rows_of(at, (file,))
         except DamagedError:
+            # No written file has the digest of no rows.
+            rows = frames[0]
+        frames.append(rows)
+        if not _is_as_named(at, file, rows):
             damaged.append(f"{table.name}/{file.path}")
     return _lines(table, part.name, pl.concat(frames)), damaged
 

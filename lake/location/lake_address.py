@@ -25,7 +25,7 @@ _UNSAFE_IN_STORES = _UNSAFE | {":"}
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*(@[A-Za-z0-9.-]+)?")
 
 # Stores that both delta-rs and Polars reach. Each opening of `memory` is a new, empty store.
-_STORES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
+_STORES = (*PREFIXES, "memory")
 
 # Concurrent commits are safe only if the store refuses to replace an existing version. That is the
 # default, but an environment variable could switch it off; an option overrides the variable.

@@ -129,9 +129,7 @@ def _explained(what: str) -> Iterator[None]:
     """Turn DuckDB's errors into ours; `what` begins the sentence."""
     try:
         yield
-    except duckdb.Error as exc:
-        raise _lake_error(what, exc) from exc
-    except RuntimeError as exc:
+    except (duckdb.Error, RuntimeError) as exc:
         if str(exc) == _INTERRUPTED:
             raise KeyboardInterrupt from exc
         raise _lake_error(what, exc) from exc

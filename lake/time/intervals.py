@@ -1,7 +1,9 @@
 """Spans: half-open intervals of time, `[start, end)`, in UTC, and their whole minutes."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
 MINUTE = timedelta(minutes=1)
@@ -59,9 +61,8 @@ def common(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
 
 def _cut(span: Span, cuts: list[Span]) -> Iterator[Span]:
     start = span.start
-    for cut in cuts:
-        if cut.end <= start:
-            continue
+    for place in range(bisect_right(cuts, start, key=attrgetter("end")), len(cuts)):
+        cut = cuts[place]
         if cut.start >= span.end:
             break
         if start < cut.start:
