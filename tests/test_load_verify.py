@@ -43,6 +43,7 @@ EVERYTHING = Table(
     order=("timestamp",),
     partition="instrument",
 )
+TABLES = [FUTURES_OHLCV, FUTURES_BASIS_SPREAD, EVERYTHING]
 # PostgreSQL's times end in the year 294276, Python's in 9999; before 4714 BC there is none.
 EDGES = ("0001-01-01", "1969-12-31T23:59:59.999999", "2000-01-01", "9999-12-31T23:59:59.999998")
 AT_EDGES = [datetime.fromisoformat(edge) for edge in EDGES]
@@ -92,7 +93,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A connection, to a schema `proof` with tables of ours."""
     with Database(request.getfixturevalue(request.param)) as database:
         database.execute(create_schema_sql("proof"))
-        for table in (FUTURES_OHLCV, FUTURES_BASIS_SPREAD, EVERYTHING):
+        for table in TABLES:
             database.execute(create_table_sql(table, "proof"))
         database.commit()
         yield database
@@ -126,9 +127,6 @@ def same_bits(one: pl.DataFrame, other: pl.DataFrame, table: Table) -> bool:
         ]
 
     return plain(one) == plain(other)
-
-
-TABLES = [FUTURES_OHLCV, FUTURES_BASIS_SPREAD, EVERYTHING]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -215,10 +213,7 @@ def test_an_equal_database_is_told_to_be_so(target: Target) -> None:
     found = target.compare()
     assert (found.equal, found.partitions, found.rows, found.differences) == (True, 5, 30, [])
     done = basislake(None, "load", "--verify", *target.options)
-    assert (done.code, done.out.strip()) == (
-        0,
-        "The database and the lake are equal.",
-    )
+    assert (done.code, done.out.strip()) == (0, "The database and the lake are equal.")
 
 
 @pytest.mark.slow
