@@ -1,4 +1,4 @@
-"""Commands whose reader, or whose terminal, goes away."""
+"""Commands that a signal ends, or whose reader or terminal goes away."""
 
 import os
 import signal
@@ -100,3 +100,34 @@ def test_a_signal_while_an_object_is_deleted_ends_the_command(
     done = ended(process)
     assert done.code == 128 + number
     assert done.err == ""
+
+
+AT_LOCKS = """
+import signal, sys, threading
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from random import uniform
+from basislake.cli.signals import Interruptions
+
+Interruptions().listen()
+main, number = threading.get_ident(), int(sys.argv[1])
+for _ in range(200):
+    pool = ThreadPoolExecutor(4)
+    sending = threading.Timer(uniform(0.002, 0.02), signal.pthread_kill, (main, number))
+    try:
+        sending.start()
+        futures = set()
+        while True:
+            futures |= {pool.submit(pow, 2, 9) for _ in range(20 - len(futures))}
+            _, futures = wait(futures, 0, FIRST_COMPLETED)
+    except KeyboardInterrupt:
+        pool.shutdown()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_any_moment_leaves_no_lock_of_a_future_closed(
+    started: Start, number: signal.Signals
+) -> None:
+    done = ended(started(AT_LOCKS, int(number)))
+    assert (done.code, done.err) == (0, "")

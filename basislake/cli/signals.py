@@ -3,11 +3,13 @@
 The exit codes are those of a shell: 128 and the number of the signal.
 """
 
+import _thread
 import os
 import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import FrameType
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 
 _BY_SIGNAL = 128
 READER_GONE = _BY_SIGNAL + signal.SIGPIPE
-_SOON_S = 0.05
+_SOON_S = 0.02
+
+# Modules whose code opens and closes locks, and their functions that block, which leave no lock
+# closed if an exception ends them.
+_OF_LOCKS = ("threading", "concurrent.futures._base", "concurrent.futures.thread")
+_BLOCKING = ("wait", "join", "_wait_for_tstate_lock", "_shutdown")
 
 
 class Ended(KeyboardInterrupt):
@@ -36,10 +43,10 @@ class Interruptions:
         self._terminals = [stream for stream in _outputs() if stream.isatty()]
 
     def listen(self) -> None:
-        """Handle SIGTERM, and SIGHUP from a closed terminal, like Ctrl-C; under `nohup` SIGHUP
-        stays ignored.
+        """Handle SIGTERM, and SIGHUP from a closed terminal, like Ctrl-C. An ignored signal stays
+        ignored, such as SIGHUP under `nohup`.
         """
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._end)
         sys.unraisablehook = self._repeating(sys.unraisablehook)
@@ -49,13 +56,16 @@ class Interruptions:
         """Exit code of an interrupted command."""
         return _BY_SIGNAL + self._last
 
-    def _end(self, number: int, _frame: FrameType | None) -> None:
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if _is_at_a_lock(frame):
+            _send_again(number)
+            return
         self._last = signal.Signals(number)
         if number == signal.SIGHUP:
             # The terminal and the shell both send it; the second must not disturb the saving.
             signal.signal(number, signal.SIG_IGN)
             _silence(self._terminals)
-        raise Ended
+        raise KeyboardInterrupt if number == signal.SIGINT else Ended
 
     def _repeating(
         self, usual: "Callable[[UnraisableHookArgs], object]"
@@ -71,12 +81,28 @@ class Interruptions:
             number = self._last if isinstance(dropped.exc_value, Ended) else signal.SIGINT
             if number == signal.SIGHUP:
                 signal.signal(number, self._end)
-            main = threading.main_thread().ident
-            again = threading.Timer(_SOON_S, signal.pthread_kill, (main, number))
-            again.daemon = True
-            again.start()
+            _send_again(number)
 
         return report
+
+
+def _is_at_a_lock(frame: FrameType | None) -> bool:
+    """Whether an exception here might leave a lock closed: another thread would wait for ever."""
+    if frame is None or frame.f_globals.get("__name__") not in _OF_LOCKS:
+        return False
+    return frame.f_code.co_name not in _BLOCKING
+
+
+def _send_again(number: int) -> None:
+    """Send this thread, the main one, a signal in a moment."""
+    main = threading.get_ident()
+
+    def send() -> None:
+        time.sleep(_SOON_S)
+        signal.pthread_kill(main, number)
+
+    # Not a `threading.Thread`, which needs a lock that may be closed here.
+    _thread.start_new_thread(send, ())
 
 
 def open_closed_streams() -> None:
