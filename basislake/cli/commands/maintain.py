@@ -4,6 +4,7 @@ import click
 
 from basislake.cli.options import MOST_HOURS, json_option, lake_option, verb
 from basislake.cli.parameter_types import Number
+from lake.properties.table_properties import KEPT_HOURS
 
 
 @click.command
@@ -13,13 +14,13 @@ from basislake.cli.parameter_types import Number
     "hours",
     type=Number(min=0, max=MOST_HOURS),
     metavar="HOURS",
-    help="Delete replaced or uncommitted files of this age or older; default: 24, from the tables' "
-    "properties",
+    help=f"Delete replaced or uncommitted files of this age or older; default: {KEPT_HOURS}, from "
+    "the tables' properties",
 )
 @click.option(
     "--unsafe",
     is_flag=True,
-    help="Allow --older-than below 24; make sure that no other command uses the lake",
+    help=f"Allow --older-than below {KEPT_HOURS}; make sure that no other command uses the lake",
 )
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would be done, change nothing")
 @json_option
