@@ -221,7 +221,7 @@ def versions(table: Table, uri: str, options: Mapping[str, str]) -> Iterator[int
     the first costs a tenth of a snapshot.
 
     Raises:
-        LakeError: the table cannot be read.
+        LakeError: the table cannot be read; nothing is yielded after it.
     """
     delta: DeltaTable | None = None
     while True:

@@ -50,6 +50,20 @@ def test_the_hash_is_of_the_rules_and_not_of_the_machine(rules: Path) -> None:
     assert hashed(rules) != first
 
 
+def test_rules_without_sources_have_a_hash_of_their_compiled_code(rules: Path) -> None:
+    compiled: set[str] = set()
+    for source in (rules.read_text(), rules.read_text().replace("<= 0", "<= 1")):
+        rules.write_text(source)
+        ran(rules, "-m", "compileall", "-b", "-f", "-q", "transforms")
+        kept = {path: path.read_text() for path in rules.parent.glob("*.py")}
+        for path in kept:
+            path.unlink()
+        compiled.add(hashed(rules))
+        for path, text in kept.items():
+            path.write_text(text)
+    assert len(compiled) == 2
+
+
 @pytest.mark.slow
 def test_a_changed_rule_builds_everything_again_and_the_old_one_brings_all_back(
     rules: Path, lake: Lake

@@ -19,7 +19,8 @@ def rules_hash() -> str:
     for module in sorted(pkgutil.iter_modules(transforms.__path__), key=lambda found: found.name):
         digest.update(f"\n# {module.name}\n".encode())
         finder: Any = module.module_finder
-        # Its line ends are plain.
-        source: str = finder.find_spec(module.name).loader.get_source(module.name)
-        digest.update(source.encode())
+        spec = finder.find_spec(module.name)
+        # The source, whose line ends are plain; some installations have compiled code only.
+        source: str | None = spec.loader.get_source(module.name)
+        digest.update(spec.loader.get_data(spec.origin) if source is None else source.encode())
     return digest.hexdigest()
