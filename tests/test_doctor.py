@@ -132,6 +132,20 @@ def test_this_machine_alone_is_looked_at_without_a_call_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("where", "time_ms"), [("now_ms", 10**18), ("now_ms", "x"), ("listed_ms", None)]
+)
+def test_replies_with_a_time_that_is_none_are_wrong_usage(
+    saved: dict[str, Any], tmp_path: Path, where: str, time_ms: object
+) -> None:
+    document = json.loads(Path(saved["evidence"]).read_text())
+    evidence = document["evidence_1"]
+    (evidence if where in evidence else evidence["subjects"]["young"])[where] = time_ms
+    (tmp_path / "doctor.json").write_text(json.dumps(document))
+    done = basislake(None, "doctor", "--replay", tmp_path / "doctor.json")
+    assert (done.code, "has no replies" in done.err) == (2, True)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"evidence_1": {}}', '{"evidence_1": 3}'])
 def test_a_file_that_holds_no_replies_is_wrong_usage(tmp_path: Path, text: str) -> None:
     path = tmp_path / "doctor.json"

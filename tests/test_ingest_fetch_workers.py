@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from basislake.pipeline.engine_workers import ask_from_worker
 from basislake.settings.exchange import ExchangeSettings
 from basislake.simulator import fault_forms
 from basislake.simulator.calls import CHART_METHOD as CHART
-from basislake.simulator.fault_forms import AnyFault, Reset
+from basislake.simulator.fault_forms import AnyFault, Hang, Reset
 from basislake.simulator.server import SimulatedExchange
 from ingest.backfill.fetch_workers import Asked, ask, threads_here
 from ingest.datasets.candles import candles_of
@@ -27,6 +28,7 @@ from lake.errors import (
 )
 from lake.time.intervals import Span
 from tests.market import small_market, swift, truth
+from tests.processes import PATIENCE_S, wait_until
 
 NAME = "BTC-PERPETUAL"
 SUBJECT = candles_of(NAME)
@@ -133,3 +135,14 @@ def test_a_process_keeps_its_connection_from_task_to_task(
 
 def test_a_task_shows_no_url_as_one_may_hold_a_password() -> None:
     assert "secret" not in repr(ExchangeSettings("http://me:secret@a", "http://me:secret@b"))
+
+
+def test_a_client_that_is_closed_ends_its_calls_in_flight(
+    server: SimulatedExchange, exchange: Exchange
+) -> None:
+    server.faults.add(CHART, None, Hang(2 * PATIENCE_S))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, exchange, SUBJECT, WINDOW)
+        wait_until(None, lambda: server.calls_of(CHART) == 1)
+        exchange.close()
+        assert isinstance(asked.result(PATIENCE_S).error, StoppedError)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _BY_SIGNAL = 128
 READER_GONE = _BY_SIGNAL + signal.SIGPIPE
 _SOON_S = 0.02
+_MOST_TIMES = 50
 
 # Modules whose code opens and closes locks, and their functions that block, which leave no lock
 # closed if an exception ends them.
@@ -39,6 +40,8 @@ class Interruptions:
     def __init__(self) -> None:
         """Handle no signal yet."""
         self._last = signal.SIGINT
+        # How often one was sent again. It must end even a wait for a lock that stays closed.
+        self._times = 0
         # A closed terminal can no longer be recognised as one.
         self._terminals = [stream for stream in _outputs() if stream.isatty()]
 
@@ -57,10 +60,11 @@ class Interruptions:
         return _BY_SIGNAL + self._last
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        if _is_at_a_lock(frame):
+        if _is_at_a_lock(frame) and self._times < _MOST_TIMES:
+            self._times += 1
             _send_again(number)
             return
-        self._last = signal.Signals(number)
+        self._times, self._last = 0, signal.Signals(number)
         if number == signal.SIGHUP:
             # The terminal and the shell both send it; the second must not disturb the saving.
             signal.signal(number, signal.SIG_IGN)

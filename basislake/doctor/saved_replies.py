@@ -53,7 +53,7 @@ def read(path: Path) -> Evidence:
         return Evidence.of_json(document[_EVIDENCE])
     except OSError as exc:
         raise UsageError(f"{path} cannot be read: {exc.strerror}.") from exc
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as exc:
         raise UsageError(
             f"{path} has no replies saved by `basislake doctor` of this version."
         ) from exc

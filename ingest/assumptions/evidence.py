@@ -124,13 +124,21 @@ class Evidence:
         """Create it from the values that `as_json` returned.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: the values are malformed.
+            KeyError, TypeError, ValueError, AttributeError, OverflowError: the values are
+                malformed.
         """
+        subjects = {name: Candidate(**one) for name, one in values["subjects"].items()}
+        times = [values["now_ms"] or 0]
+        times += [
+            time for one in subjects.values() for time in (one.listed_ms, one.expires_ms or 0)
+        ]
+        for time_ms in times:
+            moment(time_ms)  # raises unless it is a time
         return cls(
             exchange=str(values["exchange"]),
             now_ms=values["now_ms"],
             ahead_ms=values["ahead_ms"],
-            subjects={name: Candidate(**one) for name, one in values["subjects"].items()},
+            subjects=subjects,
             calls={name: Seen(**one) for name, one in values["calls"].items()},
             refusals=tuple(dict(one) for one in values["refusals"]),
         )

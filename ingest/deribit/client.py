@@ -1,5 +1,6 @@
 """The exchange client: calls Deribit within the rate limit, with retries."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,10 +23,8 @@ _LISTS = "get_instruments"
 
 # Waits between attempts double from the first one. A random part keeps threads from retrying at
 # once.
-_FIRST_WAIT_S = 0.5
-_GROWING_S = tenacity.wait_exponential(_FIRST_WAIT_S, LONGEST_WAIT_S) + tenacity.wait_random(
-    0, _FIRST_WAIT_S
-)
+_GROWING_S = tenacity.wait_exponential(0.5, LONGEST_WAIT_S)
+_MOST_LONGER = 1.5
 # Tries of a call to an unknown host, which end within seconds.
 _UNKNOWN_HOST_TRIES = 3
 # If the first retry of a call for candles succeeds, the failure is not worth a line.
@@ -172,7 +171,11 @@ class Exchange:
         self._connections.cut()
 
     def close(self) -> None:
-        """Close the connections, and the shared rate limit."""
+        """Close the connections, and the shared rate limit. Calls in flight end: a second Ctrl-C
+        may have ended the wait for them, and a program waits for its threads.
+        """
+        self.stop()
+        self.cut()
         self._connections.close()
         self.limiter.close()
 
@@ -235,7 +238,9 @@ def _wait_s(state: tenacity.RetryCallState) -> float:
         # The limiter makes all threads wait, this one too.
         return 0.0
     asked_s = error.retry_after_s if isinstance(error, TransientError) else None
-    return _GROWING_S(state) if asked_s is None else min(asked_s, LONGEST_WAIT_S)
+    if asked_s is not None:
+        return min(asked_s, LONGEST_WAIT_S)
+    return _GROWING_S(state) * random.uniform(1, _MOST_LONGER)  # noqa: S311  (no secret)
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:
