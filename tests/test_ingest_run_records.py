@@ -147,7 +147,7 @@ NOBODY = 2**22 + 1
         ({}, 60, "running"),
         ({}, 61, "stuck"),
         ({}, 86_400, "stuck"),
-        # No such process here, but it is none of ours: it is killed when it has told nothing.
+        # A run of another machine counts as killed once it is silent.
         ({"host": "elsewhere", "pid": NOBODY}, 30, "running"),
         ({"host": "elsewhere", "pid": NOBODY}, 31, "killed"),
         ({"pid": NOBODY}, 0, "killed"),
